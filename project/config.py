@@ -1,0 +1,166 @@
+"""Settings: one table of name, type, default and help; read from the environment, overridden by flags.
+
+``SPACES_<NAME IN CAPITALS>`` sets a value. The table is what ``docs/reference/settings.md`` documents (a test says so).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+from project.errors import SpacesError
+
+
+class SettingInvalid(SpacesError):
+    """A setting has a value that cannot be used."""
+
+    code = "invalid_setting"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table."""
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return f"SPACES_{self.name.upper()}"
+
+
+TABLE: Final[tuple[Setting, ...]] = (
+    Setting("host", str, "127.0.0.1", "Address to listen on. Anything but loopback needs SPACES_ADMIN_PASSWORD."),
+    Setting("port", int, 5001, "Port to listen on; 0 takes a free one."),
+    Setting("data_dir", Path, Path("instance"), "Folder of the database, the uploads, the secret key."),
+    Setting("async_mode", str, "eventlet", "Server: eventlet, gevent or threading."),
+    Setting("database_url", str, "", "SQLAlchemy URL; empty means SQLite in the data folder; memory:// keeps nothing."),
+    Setting("admin_user", str, "admin", "Name of the first administrator."),
+    Setting("admin_password", str, "", "Password of the first administrator; empty means admin123, on loopback only."),
+    Setting("public_origin", str, "", "How browsers reach the site, e.g. https://spaces.example, behind a proxy."),
+    Setting("proxy_hops", int, 0, "How many reverse proxies stand in front and set X-Forwarded-*."),
+    Setting("max_upload_bytes", int, 200 * 1024 * 1024, "Largest submission, all files together."),
+    Setting("ping_interval_s", float, 5.0, "Seconds between pings to a worker."),
+    Setting("ping_timeout_s", float, 5.0, "Seconds a worker has to answer a ping."),
+    Setting("lease_s", float, 15.0, "Seconds a worker keeps an attempt without a sign of life."),
+    Setting("heartbeat_s", float, 4.0, "Seconds between heartbeats asked of a worker."),
+    Setting("max_attempts", int, 3, "How often a request is handed out before it fails as worker_lost."),
+    Setting("session_idle_s", float, 8 * 3600.0, "Seconds after which an unused login ends."),
+    Setting("session_max_s", float, 7 * 86400.0, "Seconds after which any login ends."),
+    Setting("log_file", Path, Path("error.log"), "Where warnings and errors are written, besides the console."),
+)
+ASYNC_MODES: Final = ("eventlet", "gevent", "threading")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting, checked. See ``TABLE`` for meanings and units."""
+
+    host: str = "127.0.0.1"
+    port: int = 5001
+    data_dir: Path = Path("instance")
+    async_mode: str = "eventlet"
+    database_url: str = ""
+    admin_user: str = "admin"
+    admin_password: str = ""
+    public_origin: str = ""
+    proxy_hops: int = 0
+    max_upload_bytes: int = 200 * 1024 * 1024
+    ping_interval_s: float = 5.0
+    ping_timeout_s: float = 5.0
+    lease_s: float = 15.0
+    heartbeat_s: float = 4.0
+    max_attempts: int = 3
+    session_idle_s: float = 8 * 3600.0
+    session_max_s: float = 7 * 86400.0
+    log_file: Path = Path("error.log")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None, **flags: Any) -> Settings:
+        """Read ``SPACES_*``; flags that are not None win. Raises SettingInvalid naming the variable."""
+        source = os.environ if environment is None else environment
+        values = {row.name: _parse(row, source[row.variable]) for row in TABLE if row.variable in source}
+        values.update({name: value for name, value in flags.items() if value is not None})
+        settings = cls(**values)
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """Raise SettingInvalid for a value, or two that do not go together."""
+        if self.async_mode not in ASYNC_MODES:
+            raise SettingInvalid(f"SPACES_ASYNC_MODE must be one of {', '.join(ASYNC_MODES)}", field="async_mode")
+        if not 0 <= self.port <= 65535:
+            raise SettingInvalid("SPACES_PORT must be from 0 to 65535", field="port")
+        for row in TABLE:
+            if row.kind in (float, int) and row.name not in ("port", "proxy_hops") and getattr(self, row.name) <= 0:
+                raise SettingInvalid(f"{row.variable} must be above 0", field=row.name)
+        if self.proxy_hops < 0:
+            raise SettingInvalid("SPACES_PROXY_HOPS must be 0 or more", field="proxy_hops")
+        if self.heartbeat_s * 2 > self.lease_s:
+            raise SettingInvalid("SPACES_LEASE_S must be at least twice SPACES_HEARTBEAT_S", field="lease_s")
+        if not self.is_loopback and self.admin_password in ("", "admin123"):
+            raise SettingInvalid(
+                f"refusing to listen on {self.host} with the default login: set SPACES_ADMIN_PASSWORD to a password of "
+                "your own, or keep --host 127.0.0.1",
+                field="admin_password",
+            )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the site directly."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def development_logins(self) -> bool:
+        """Whether admin/admin123 and testuser/testpass123 exist."""
+        return self.is_loopback and self.proxy_hops == 0
+
+    @property
+    def store_url(self) -> str:
+        """The database's SQLAlchemy URL."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'spaces.db').resolve()}"
+
+    @property
+    def upload_dir(self) -> Path:
+        """Where files are kept, outside the web root."""
+        return self.data_dir / "files"
+
+    def with_port(self, port: int) -> Settings:
+        """The same settings on another port."""
+        return replace(self, port=port)
+
+
+def secret_key(data_dir: Path) -> str:
+    """The site's secret, made on first use, readable by its owner only (mode 0600)."""
+    path = data_dir / "secret_key"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="ascii").strip()
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(secrets.token_urlsafe(32))
+    return path.read_text(encoding="ascii").strip()
+
+
+def _parse(row: Setting, text: str) -> Any:
+    try:
+        return row.kind(text)
+    except ValueError:
+        raise SettingInvalid(f"{row.variable}={text!r} is not a {row.kind.__name__}", field=row.name) from None
+
+
+assert {row.name for row in TABLE} == {entry.name for entry in fields(Settings)}

@@ -1,0 +1,56 @@
+"""Who may finish an attempt, and what happens to a request whose lease is lost."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from project.core.model import Request
+from project.core.states import Status
+
+
+class Verdict(StrEnum):
+    """What became of a result that a worker handed in. All of them are acknowledged; only one changes anything."""
+
+    RECORDED = "recorded"
+    DUPLICATE = "duplicate"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+
+
+def judge(request: Request | None, *, space_id: str, connection_id: str, lease_id: str) -> Verdict:
+    """Decide on a result: only the holder of the current lease may finish.
+
+    A version 2 worker proves it by ``lease_id``; a version 1 worker (no lease id) by its connection.
+    A request of another space is unknown to the worker, whatever it guesses.
+    """
+    if request is None or request.space_id != space_id:
+        return Verdict.UNKNOWN
+    holds = request.lease_id == lease_id if lease_id else request.connection_id == connection_id
+    if request.lease_id is None or not holds:
+        return Verdict.STALE
+    if request.is_over:
+        return Verdict.STALE if request.status is Status.CANCELLED else Verdict.DUPLICATE
+    return Verdict.RECORDED
+
+
+def holds(request: Request | None, *, space_id: str, lease_id: str) -> bool:
+    """Whether ``lease_id`` is still the lease of an open request of this space."""
+    return (
+        request is not None
+        and not request.is_over
+        and request.space_id == space_id
+        and bool(lease_id)
+        and request.lease_id == lease_id
+    )
+
+
+def after_loss(request: Request) -> Status:
+    """Where a request goes whose worker was lost: back to its old place, or, out of attempts, to its end."""
+    return Status.QUEUED if request.attempt < request.max_attempts else Status.FAILED
+
+
+def overdue(request: Request, now: float) -> str | None:
+    """The reason code if a deadline has passed at ``now``: the queue's until the run starts, then the run's."""
+    if request.started_at is not None and request.status is Status.PROCESSING:
+        return "run_timeout" if now >= request.started_at + request.run_timeout_s else None
+    return "queue_timeout" if now >= request.queue_deadline else None

@@ -1,0 +1,172 @@
+"""The things the site knows, as frozen records. Times are seconds since the epoch, UTC; sizes are bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from project.core.states import TERMINAL, Status
+
+Role = Literal["user", "admin"]
+FileField = Literal["audio_file", "video_file", "other_file", "result"]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person with a login. ``password_hash`` never leaves the accounts layer."""
+
+    id: str
+    username: str
+    password_hash: str
+    role: Role
+    created_at: float
+    disabled: bool = False
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the person administers spaces."""
+        return self.role == "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login that lives on the server: the browser holds only a random token, stored here as its SHA-256."""
+
+    token_hash: str
+    user_id: str
+    created_at: float
+    seen_at: float
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceSettings:
+    """What an operator decides about a space (the guide's form fields, and the relay's limits)."""
+
+    name: str
+    description: str = ""
+    card_type: str = "websockets"
+    cover: str = "default.png"
+    cover_type: str = "image"
+    enable_prompt: bool = True
+    enable_audio: bool = False
+    enable_video: bool = False
+    enable_file_upload: bool = False
+    rate_limit_s: float = 0.0
+    max_workers: int = 1
+    max_queue: int = 1000
+    run_timeout_s: float = 120.0
+    queue_timeout_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A page that one model serves."""
+
+    id: str
+    settings: SpaceSettings
+    created_at: float
+    owner_id: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name workers register by; it need not be unique, but an ambiguous one is refused."""
+        return self.settings.name
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerToken:
+    """A named secret that lets a worker serve one space; only its SHA-256 is kept."""
+
+    id: str
+    space_id: str
+    name: str
+    token_hash: str
+    created_at: float
+    last_used_at: float | None = None
+    revoked_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """The presence of one registered connection. ``boot_id`` changes with each start of the worker's process."""
+
+    connection_id: str
+    space_id: str
+    node_id: str
+    worker_id: str
+    boot_id: str
+    protocol: int
+    capacity: int
+    connected_at: float
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file on the site's disk, under a random name. ``field`` says where it came from."""
+
+    id: str
+    request_id: str
+    field: FileField
+    name: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a user submitted, and how far it has come.
+
+    ``seq`` is the store's own number: the order of a space is the order of ``seq``, never of a clock.
+    ``lease_id`` stays set while a request is queued again after a broken connection, so that the same worker,
+    back with that lease, may take its attempt up again; any other claim replaces it.
+    """
+
+    id: str
+    seq: int
+    space_id: str
+    user_id: str
+    username: str
+    payload: Mapping[str, Any]
+    status: Status
+    created_at: float
+    queue_deadline: float
+    attempt: int = 0
+    max_attempts: int = 3
+    lease_id: str | None = None
+    lease_until: float | None = None
+    connection_id: str | None = None
+    worker_id: str | None = None
+    run_timeout_s: float = 120.0
+    dispatched_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    progress: float | None = None
+    progress_message: str = ""
+    partial: str = ""
+    result: Mapping[str, Any] | None = None
+    error: str | None = None
+    code: str | None = None
+    run_s: float | None = None
+    files: tuple[StoredFile, ...] = field(default=())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the request has ended, for good."""
+        return self.status in TERMINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One row of a request's history. ``before`` is None for the submission itself."""
+
+    request_id: str
+    at: float
+    before: Status | None
+    after: Status
+    attempt: int
+    reason: str = ""

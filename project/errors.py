@@ -1,0 +1,277 @@
+"""Every error a person or a program can meet, in one tree.
+
+    SpacesError
+    ├── BadInput          400   what was sent cannot be used
+    ├── NotAllowed        401/403
+    ├── Missing           404
+    ├── Conflict          409
+    ├── TooLarge          413
+    ├── TryLater          429/503/507   nothing is wrong with the request, the moment is
+    └── WorkerRefused     a registration the site will not accept
+
+Each class has a stable ``code`` and an HTTP ``status``; the first line of its docstring is its default message.
+Imports nothing, so the worker SDK can carry it to a machine without Flask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+
+class SpacesError(Exception):
+    """Something went wrong on the site."""
+
+    code = "internal_error"
+    status = 500
+
+    def __init__(self, message: str | None = None, *, field: str | None = None, retry_after_s: float | None = None):
+        self.message = message or self.default_message()
+        self.field = field
+        self.retry_after_s = retry_after_s
+        super().__init__(self.message)
+
+    @classmethod
+    def default_message(cls) -> str:
+        """The first line of the class's docstring."""
+        return (cls.__doc__ or cls.__name__).strip().splitlines()[0]
+
+    def as_dict(self) -> dict[str, object]:
+        """The JSON body of this error: ``{success, error, code}`` and, where known, ``field`` and ``retry_after`` (s)."""
+        body: dict[str, object] = {"success": False, "error": self.message, "code": self.code}
+        if self.field is not None:
+            body["field"] = self.field
+        if self.retry_after_s is not None:
+            body["retry_after"] = round(self.retry_after_s, 3)
+        return body
+
+
+class BadInput(SpacesError):
+    """What was sent cannot be used."""
+
+    code = "bad_request"
+    status = 400
+
+
+class FieldInvalid(BadInput):
+    """A field has a value that cannot be used."""
+
+    code = "invalid_field"
+
+
+class FieldNotEnabled(BadInput):
+    """This space does not take that kind of input."""
+
+    code = "field_not_enabled"
+
+
+class EmptySubmission(BadInput):
+    """Nothing was submitted: send a prompt or a file."""
+
+    code = "empty_submission"
+
+
+class WeakPassword(BadInput):
+    """That password is too easy to guess."""
+
+    code = "weak_password"
+
+
+class MessageInvalid(BadInput):
+    """A Socket.IO message does not have the shape the protocol asks for."""
+
+    code = "invalid_message"
+
+
+class NotAllowed(SpacesError):
+    """You may not do that."""
+
+    code = "forbidden"
+    status = 403
+
+
+class CrossOrigin(NotAllowed):
+    """A page of another site may not act here in your name."""
+
+    code = "cross_origin"
+
+
+class LoginRequired(NotAllowed):
+    """Please log in first."""
+
+    code = "login_required"
+    status = 401
+
+
+class WrongCredentials(NotAllowed):
+    """The user name or the password is wrong."""
+
+    code = "wrong_credentials"
+    status = 401
+
+
+class BadSignature(NotAllowed):
+    """This link is not valid, or no longer."""
+
+    code = "bad_signature"
+
+
+class Missing(SpacesError):
+    """There is nothing here."""
+
+    code = "not_found"
+    status = 404
+
+
+class SpaceNotFound(Missing):
+    """There is no such space."""
+
+    code = "space_not_found"
+
+
+class RequestNotFound(Missing):
+    """There is no such request."""
+
+    code = "request_not_found"
+
+
+class FileNotFound(Missing):
+    """There is no such file."""
+
+    code = "file_not_found"
+
+
+class MethodNotAllowed(SpacesError):
+    """This address does not take that method."""
+
+    code = "method_not_allowed"
+    status = 405
+
+
+class Conflict(SpacesError):
+    """That does not go together with what is there."""
+
+    code = "conflict"
+    status = 409
+
+
+class UsernameTaken(Conflict):
+    """That user name is taken."""
+
+    code = "username_taken"
+
+
+class StaleLease(Conflict):
+    """This attempt was given to another worker, or has ended."""
+
+    code = "stale_lease"
+
+
+class TooLarge(SpacesError):
+    """What was sent is larger than the site takes."""
+
+    code = "too_large"
+    status = 413
+
+
+class MessageTooLarge(TooLarge):
+    """A Socket.IO message is over the limit; send large results as files."""
+
+    code = "message_too_large"
+
+
+class TryLater(SpacesError):
+    """The site cannot take this now; try again shortly."""
+
+    code = "try_later"
+    status = 503
+
+
+class RateLimited(TryLater):
+    """Too soon after your last request to this space."""
+
+    code = "rate_limited"
+    status = 429
+
+
+class QueueFull(TryLater):
+    """The queue of this space is full."""
+
+    code = "queue_full"
+    status = 429
+
+
+class WorkerOffline(TryLater):
+    """The space has no worker just now: remote app not connected."""
+
+    code = "worker_offline"
+
+
+class StorageUnavailable(TryLater):
+    """The database cannot be written just now; nothing was accepted."""
+
+    code = "storage_unavailable"
+
+
+class DiskFull(TryLater):
+    """The disk is full; nothing was accepted."""
+
+    code = "disk_full"
+    status = 507
+
+
+class WorkerRefused(SpacesError):
+    """The site does not accept this worker."""
+
+    code = "worker_refused"
+    status = 403
+
+
+class SpaceNameUnknown(WorkerRefused):
+    """No space with that name was found."""
+
+    code = "space_name_unknown"
+
+
+class SpaceNameAmbiguous(WorkerRefused):
+    """Multiple spaces with name found; rename one of them."""
+
+    code = "space_name_ambiguous"
+
+
+class SpaceNotWebsockets(WorkerRefused):
+    """That space is not a websockets space."""
+
+    code = "space_not_websockets"
+
+
+class SpaceOccupied(WorkerRefused):
+    """That space already has a connected worker."""
+
+    code = "space_occupied"
+
+
+class BadToken(WorkerRefused):
+    """The worker's token is wrong, revoked, or of another space."""
+
+    code = "bad_token"
+
+
+class TokenRequired(WorkerRefused):
+    """This space needs a worker token from here; pass --token or SPACES_WORKER_TOKEN."""
+
+    code = "token_required"
+
+
+class NotRegistered(WorkerRefused):
+    """Register for a space first."""
+
+    code = "not_registered"
+
+
+def every_error() -> Iterator[type[SpacesError]]:
+    """Every class of the tree, parents before children (for the reference and its test)."""
+    pending: list[type[SpacesError]] = [SpacesError]
+    while pending:
+        current = pending.pop(0)
+        yield current
+        pending.extend(current.__subclasses__())

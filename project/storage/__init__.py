@@ -1,0 +1,1 @@
+"""Where everything is kept: the ``Store`` port and its adapters, SQL and memory."""

@@ -1,0 +1,321 @@
+"""The Store port: what the use cases ask of a store, whatever keeps it.
+
+Commands are frozen data, so that a store may take many of them in one commit. Every method returns only when what
+it changed is durable, and either changes everything it says or nothing. ``now`` is always the caller's clock.
+Both adapters run under the same contract tests (``tests/storage/``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from project.core.leases import Verdict
+from project.core.model import (
+    Request,
+    Session,
+    Space,
+    SpaceSettings,
+    StoredFile,
+    Transition,
+    User,
+    Worker,
+    WorkerToken,
+)
+from project.core.states import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Keep a new request. ``id`` is random and made by the caller."""
+
+    id: str
+    space_id: str
+    user_id: str
+    username: str
+    payload: Mapping[str, Any]
+    now: float
+    queue_timeout_s: float
+    run_timeout_s: float
+    rate_limit_s: float = 0.0
+    max_queue: int = 1000
+    max_attempts: int = 3
+    files: tuple[StoredFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The request as kept, and its place: 1 is the next to be handed out."""
+
+    request: Request
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Hand the oldest ``limit`` queued requests of a space to one connection, each with a fresh lease.
+
+    The lease id of a request is ``<claim_id>.<seq>``; ``claim_id`` is random. With ``starts`` the run counts as
+    started at once (version 1 workers cannot tell).
+    """
+
+    claim_id: str
+    space_id: str
+    connection_id: str
+    worker_id: str
+    limit: int
+    now: float
+    lease_s: float
+    starts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Record how an attempt ended, if it still holds its lease (``core.leases.judge``)."""
+
+    request_id: str
+    space_id: str
+    connection_id: str
+    lease_id: str
+    status: Status
+    result: Mapping[str, Any]
+    now: float
+    error: str | None = None
+    code: str | None = None
+    run_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What became of a result, and the request as it is now (None if unknown to that worker)."""
+
+    verdict: Verdict
+    request: Request | None
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Extend leases that a worker says it holds. ``started`` lists the request ids whose handler has begun."""
+
+    space_id: str
+    connection_id: str
+    leases: Mapping[str, str]
+    now: float
+    lease_s: float
+    started: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Progress or a chunk of text of a running attempt; it renews the lease and marks the run as started.
+
+    ``seq`` rises within an attempt, separately for progress and chunks; an old one changes nothing.
+    """
+
+    request_id: str
+    space_id: str
+    lease_id: str
+    seq: int
+    now: float
+    lease_s: float
+    percent: float | None = None
+    message: str = ""
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """A worker is back: keep the leases it lists and may keep, queue again whatever else it held.
+
+    A listed lease is kept if it is still the request's lease, be the request processing or queued again since.
+    """
+
+    space_id: str
+    connection_id: str
+    worker_id: str
+    leases: Mapping[str, str]
+    now: float
+    lease_s: float
+    started: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """``keep``: request ids whose lease stays valid. ``changed``: requests that moved (queued again, or failed)."""
+
+    keep: tuple[str, ...]
+    changed: tuple[Request, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing, newest first; ``before_seq`` continues it."""
+
+    items: tuple[Request, ...]
+    before_seq: int | None = None
+
+
+class RequestStore(Protocol):
+    """Requests, their leases, their files and their history."""
+
+    def submit(self, command: Submit) -> Submitted:
+        """Keep a request. Raises SpaceNotFound, RateLimited (with ``retry_after_s``), QueueFull."""
+
+    def claim(self, command: Claim) -> tuple[Request, ...]:
+        """Move requests from queued to processing, oldest first, files included. Empty if none wait."""
+
+    def finish(self, command: Finish) -> Finished:
+        """Record a result exactly once. A queued-again request whose lease matches is taken up again first."""
+
+    def renew(self, command: Renew) -> frozenset[str]:
+        """Request ids whose lease was extended; the rest are no longer the worker's."""
+
+    def report(self, command: Report) -> Request | None:
+        """Store progress or a chunk; None if the lease is not current."""
+
+    def resume(self, command: Resume) -> Resumed:
+        """Settle what a returning worker holds."""
+
+    def release(self, connection_id: str, *, keep_lease: bool, now: float) -> tuple[Request, ...]:
+        """A connection is gone: queue its attempts again (or fail those out of attempts); the moved requests."""
+
+    def expire(self, now: float, *, limit: int = 500) -> tuple[Request, ...]:
+        """Apply deadlines: lost leases, queue and run timeouts. The moved requests."""
+
+    def extend_leases(self, until: float) -> int:
+        """At start: no lease may end before ``until``, so workers have time to come back. How many were extended."""
+
+    def cancel(self, request_id: str, *, now: float, code: str) -> Request | None:
+        """End an open request as cancelled; the request as it was, or None if it was over or unknown."""
+
+    def get(self, request_id: str) -> Request | None:
+        """One request whole, or None."""
+
+    def positions(self, request_ids: Collection[str]) -> Mapping[str, int]:
+        """Places in the queue (1 is next) of those that are queued."""
+
+    def queue_size(self, space_id: str) -> int:
+        """How many requests of a space are open: queued and processing."""
+
+    def waiting_spaces(self) -> frozenset[str]:
+        """Spaces with at least one queued request."""
+
+    def list(
+        self, *, user_id: str | None = None, space_id: str | None = None, limit: int = 50, before_seq: int | None = None
+    ) -> Page:
+        """Requests newest first, of a user, a space, or all. Payload and result included."""
+
+    def history(self, request_id: str) -> tuple[Transition, ...]:
+        """Every move of a request, oldest first."""
+
+    def add_file(self, file: StoredFile) -> None:
+        """Keep a file a worker returned."""
+
+    def get_file(self, file_id: str) -> StoredFile | None:
+        """One file's record, or None."""
+
+    def file_ids(self) -> frozenset[str]:
+        """Every file id known, to find orphans on disk."""
+
+
+class SpaceStore(Protocol):
+    """Spaces and their worker tokens."""
+
+    def add(self, space: Space) -> None:
+        """Keep a new space."""
+
+    def change(self, space_id: str, settings: SpaceSettings) -> Space | None:
+        """Replace a space's settings; None if there is no such space."""
+
+    def remove(self, space_id: str, *, now: float) -> tuple[Request, ...]:
+        """Delete a space and its tokens; its open requests end as cancelled/space_deleted and are returned."""
+
+    def get(self, space_id: str) -> Space | None:
+        """One space, or None."""
+
+    def named(self, name: str) -> tuple[Space, ...]:
+        """Every space of exactly that name."""
+
+    def all(self) -> tuple[Space, ...]:
+        """Every space, newest first."""
+
+    def add_token(self, token: WorkerToken) -> None:
+        """Keep a worker token (its hash)."""
+
+    def tokens(self, space_id: str) -> tuple[WorkerToken, ...]:
+        """Tokens of a space, revoked ones too, newest first."""
+
+    def use_token(self, token_hash: str, *, now: float) -> WorkerToken | None:
+        """The live token with that hash, marked as used now; None if unknown or revoked."""
+
+    def revoke_token(self, token_id: str, *, now: float) -> bool:
+        """Whether a live token was revoked."""
+
+
+class AccountStore(Protocol):
+    """Users and their sessions."""
+
+    def add_user(self, user: User) -> None:
+        """Keep a new user. Raises UsernameTaken (names are compared without regard to case)."""
+
+    def user(self, user_id: str) -> User | None:
+        """One user, or None."""
+
+    def user_named(self, username: str) -> User | None:
+        """The user of that name, without regard to case."""
+
+    def users(self) -> tuple[User, ...]:
+        """Every user, oldest first."""
+
+    def set_password(self, user_id: str, password_hash: str) -> None:
+        """Replace a password hash and end every session of the user."""
+
+    def add_session(self, session: Session) -> None:
+        """Keep a login."""
+
+    def session(self, token_hash: str, *, now: float) -> tuple[Session, User] | None:
+        """A live login and its user; None if unknown, past ``expires_at``, or the user is disabled."""
+
+    def end_session(self, token_hash: str) -> None:
+        """Log out."""
+
+    def purge_sessions(self, now: float) -> int:
+        """Forget logins past their end; how many."""
+
+
+class PresenceStore(Protocol):
+    """Which workers are connected to which node. A row of a node that stopped beating does not count."""
+
+    def beat(self, node_id: str, *, now: float) -> None:
+        """The node is alive."""
+
+    def end_node(self, node_id: str) -> None:
+        """The node stops: its rows go."""
+
+    def join(self, worker: Worker) -> None:
+        """A worker has registered (replaces a row of the same connection)."""
+
+    def leave(self, connection_id: str) -> None:
+        """A worker's connection is gone."""
+
+    def set_draining(self, connection_id: str) -> None:
+        """The worker takes no more work."""
+
+    def workers(self, space_id: str | None = None, *, now: float, stale_after_s: float = 15.0) -> tuple[Worker, ...]:
+        """Workers of live nodes, of one space or all."""
+
+    def clear_stale(self, *, now: float, stale_after_s: float = 15.0) -> tuple[str, ...]:
+        """Forget rows of dead nodes; their connection ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The four parts of one store, and how to close it."""
+
+    requests: RequestStore
+    spaces: SpaceStore
+    accounts: AccountStore
+    presence: PresenceStore
+    close: Callable[[], None] = field(default=lambda: None)
+
