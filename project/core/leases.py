@@ -51,6 +51,8 @@ def after_loss(request: Request) -> Status:
 
 def overdue(request: Request, now: float) -> str | None:
     """The reason code if a deadline has passed at ``now``: the queue's until the run starts, then the run's."""
+    if request.is_over:
+        return None
     if request.started_at is not None and request.status is Status.PROCESSING:
         return "run_timeout" if now >= request.started_at + request.run_timeout_s else None
     return "queue_timeout" if now >= request.queue_deadline else None

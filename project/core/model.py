@@ -135,6 +135,7 @@ class Request:
     status: Status
     created_at: float
     queue_deadline: float
+    queue_timeout_s: float = 3600.0
     attempt: int = 0
     max_attempts: int = 3
     lease_id: str | None = None
@@ -148,6 +149,8 @@ class Request:
     progress: float | None = None
     progress_message: str = ""
     partial: str = ""
+    progress_seq: int = -1
+    chunk_seq: int = 0
     result: Mapping[str, Any] | None = None
     error: str | None = None
     code: str | None = None
