@@ -5,12 +5,11 @@ Both stores apply these; neither decides anything of its own. Times are seconds 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
+from project.core.commands import Finish, Report, Submit
 from project.core.leases import after_loss, overdue
-from project.core.model import Request, Transition
+from project.core.model import Request, StoredFile, Transition
 from project.core.reasons import REASONS
 from project.core.states import Status, may_move
 
@@ -24,6 +23,35 @@ def transition(before: Request | None, after: Request, *, at: float, reason: str
     if before is not None and not may_move(before.status, after.status):
         raise IllegalMove(f"{before.id}: {before.status} -> {after.status}")
     return Transition(after.id, at, before.status if before else None, after.status, after.attempt, reason)
+
+
+def submitted(command: Submit) -> Request:
+    """A new request, not yet numbered (``seq`` 0)."""
+    return Request(
+        id=command.id,
+        seq=0,
+        space_id=command.space_id,
+        user_id=command.user_id,
+        username=command.username,
+        payload=command.payload,
+        status=Status.QUEUED,
+        created_at=command.now,
+        queue_deadline=command.now + command.queue_timeout_s,
+        queue_timeout_s=command.queue_timeout_s,
+        run_timeout_s=command.run_timeout_s,
+        max_attempts=command.max_attempts,
+        files=command.files,
+    )
+
+
+def numbered(request: Request, seq: int) -> Request:
+    """The request with the number its store gave it."""
+    return replace(request, seq=seq)
+
+
+def with_files(request: Request, files: tuple[StoredFile, ...]) -> Request:
+    """The request with its files' records."""
+    return replace(request, files=files)
 
 
 def claimed(
@@ -66,43 +94,44 @@ def renewed(request: Request, *, now: float, lease_s: float, started: bool) -> R
     return replace(request, lease_until=now + lease_s, started_at=request.started_at or (now if started else None))
 
 
-def reported(
-    request: Request, *, seq: int, percent: float | None, message: str, text: str | None, now: float, lease_s: float
-) -> Request:
+def reporting(request: Request, command: Report) -> Request:
     """Progress or a piece of text has come; one that is not newer than the last only renews the lease."""
-    request = renewed(request, now=now, lease_s=lease_s, started=True)
-    if percent is not None and seq > request.progress_seq:
-        request = replace(request, progress=percent, progress_message=message, progress_seq=seq)
-    if text is not None and seq > request.chunk_seq:
-        request = replace(request, partial=request.partial + text, chunk_seq=seq)
+    request = renewed(request, now=command.now, lease_s=command.lease_s, started=True)
+    if command.percent is not None and command.seq > request.progress_seq:
+        request = replace(
+            request, progress=command.percent, progress_message=command.message, progress_seq=command.seq
+        )
+    if command.text is not None and command.seq > request.chunk_seq:
+        request = replace(request, partial=request.partial + command.text, chunk_seq=command.seq)
     return request
 
 
-def finished(
-    request: Request,
-    *,
-    status: Status,
-    result: Mapping[str, Any],
-    error: str | None,
-    code: str | None,
-    run_s: float | None,
-    now: float,
-) -> Request:
-    """The attempt's answer is recorded. The lease stays, so that a repeated answer is known as such."""
-    began = request.started_at
-    if began is None:
-        began = max(request.dispatched_at or now, now - run_s) if run_s is not None else request.dispatched_at
-    return replace(
+def finishing(request: Request, command: Finish) -> tuple[Request, ...]:
+    """The attempt's answer is recorded, step by step: an attempt queued again since is first taken up again.
+
+    The lease stays on the ended request, so that a repeated answer is known as such.
+    """
+    steps: list[Request] = []
+    if request.status is Status.QUEUED:
+        request = resumed(
+            request, connection_id=command.connection_id, now=command.now, lease_s=0.0, started=False
+        )
+        steps.append(request)
+    began = request.started_at or request.dispatched_at
+    if request.started_at is None and command.run_s is not None:
+        began = max(request.dispatched_at or command.now, command.now - command.run_s)
+    done = replace(
         request,
-        status=status,
-        result=result,
-        error=error,
-        code=code,
-        run_s=run_s,
+        status=command.status,
+        result=command.result,
+        error=command.error,
+        code=command.code,
+        run_s=command.run_s,
         started_at=began,
-        finished_at=now,
-        progress=100.0 if status is Status.COMPLETED else request.progress,
+        finished_at=command.now,
+        progress=100.0 if command.status is Status.COMPLETED else request.progress,
     )
+    return (*steps, done)
 
 
 def lost(request: Request, *, keep_lease: bool, now: float) -> Request:
