@@ -1,0 +1,46 @@
+"""The store in SQL: SQLite by default, PostgreSQL beyond one machine."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from project.runtime import Runtime
+from project.storage.port import Store
+from project.storage.sql.accounts import SqlAccounts
+from project.storage.sql.engine import make_engine
+from project.storage.sql.lane import Lane
+from project.storage.sql.migrate import migrate
+from project.storage.sql.presence import SqlPresence
+from project.storage.sql.requests import SqlRequests
+from project.storage.sql.spaces import SqlSpaces
+
+
+def open_store(url: str, runtime: Runtime) -> Store:
+    """Bring the database at ``url`` to the newest schema and open it: one lane for writing, one for reading.
+
+    Raises StorageUnavailable if it cannot be opened.
+    """
+    migrate(url)
+    writer = Lane(runtime, make_engine(url, writes=True))
+    reader = Lane(runtime, make_engine(url, writes=False))
+
+    def close() -> None:
+        writer.close()
+        reader.close()
+
+    return Store(
+        requests=SqlRequests(writer, reader),
+        spaces=SqlSpaces(writer, reader),
+        accounts=SqlAccounts(writer, reader),
+        presence=SqlPresence(writer, reader),
+        close=close,
+    )
+
+
+def is_sql_url(url: str) -> bool:
+    """Whether ``url`` names a database this adapter can open."""
+    try:
+        sa.make_url(url).get_dialect()
+    except sa.exc.ArgumentError:
+        return False
+    return True

@@ -1,0 +1,86 @@
+"""Which workers are connected where, in SQL."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+
+from project.core.model import Worker
+from project.storage.sql import schema
+from project.storage.sql.lane import Lane
+
+_N = schema.nodes
+_W = schema.workers
+
+
+def live_workers(space_id: str | None, *, now: float, stale_after_s: float) -> sa.Select[Any]:
+    """The query for workers of nodes that beat within ``stale_after_s`` of ``now``, oldest connection first."""
+    query = sa.select(_W).join(_N, _N.c.node_id == _W.c.node_id).where(_N.c.seen_at > now - stale_after_s)
+    query = query if space_id is None else query.where(_W.c.space_id == space_id)
+    return query.order_by(_W.c.connected_at, _W.c.connection_id)
+
+
+class SqlPresence:
+    """``PresenceStore`` over a writer's and a reader's lane."""
+
+    def __init__(self, writer: Lane, reader: Lane):
+        self._writer = writer
+        self._reader = reader
+
+    def beat(self, node_id: str, *, now: float) -> None:
+        """See the port."""
+
+        def apply(connection: sa.Connection) -> None:
+            if not connection.execute(_N.update().where(_N.c.node_id == node_id).values(seen_at=now)).rowcount:
+                connection.execute(_N.insert(), {"node_id": node_id, "seen_at": now})
+
+        self._writer.call(apply)
+
+    def end_node(self, node_id: str) -> None:
+        """See the port."""
+
+        def apply(connection: sa.Connection) -> None:
+            connection.execute(_W.delete().where(_W.c.node_id == node_id))
+            connection.execute(_N.delete().where(_N.c.node_id == node_id))
+
+        self._writer.call(apply)
+
+    def join(self, worker: Worker) -> None:
+        """See the port."""
+
+        def apply(connection: sa.Connection) -> None:
+            connection.execute(_W.delete().where(_W.c.connection_id == worker.connection_id))
+            connection.execute(_W.insert(), asdict(worker))
+
+        self._writer.call(apply)
+
+    def leave(self, connection_id: str) -> None:
+        """See the port."""
+        self._run(_W.delete().where(_W.c.connection_id == connection_id))
+
+    def set_draining(self, connection_id: str) -> None:
+        """See the port."""
+        self._run(_W.update().where(_W.c.connection_id == connection_id).values(draining=True))
+
+    def _run(self, statement: Any) -> None:
+        self._writer.call(lambda connection: connection.execute(statement) and None)
+
+    def workers(self, space_id: str | None = None, *, now: float, stale_after_s: float = 15.0) -> tuple[Worker, ...]:
+        """See the port."""
+        query = live_workers(space_id, now=now, stale_after_s=stale_after_s)
+        found = self._reader.call(lambda connection: connection.execute(query).all())
+        return tuple(Worker(**row._mapping) for row in found)
+
+    def clear_stale(self, *, now: float, stale_after_s: float = 15.0) -> tuple[str, ...]:
+        """See the port."""
+
+        def apply(connection: sa.Connection) -> tuple[str, ...]:
+            live = sa.select(_N.c.node_id).where(_N.c.seen_at > now - stale_after_s)
+            stale = tuple(connection.scalars(sa.select(_W.c.connection_id).where(_W.c.node_id.not_in(live))))
+            connection.execute(_W.delete().where(_W.c.node_id.not_in(live)))
+            connection.execute(_N.delete().where(_N.c.seen_at <= now - stale_after_s))
+            return stale
+
+        return tuple(self._writer.call(apply))

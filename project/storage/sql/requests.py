@@ -1,0 +1,364 @@
+"""Requests in SQL: rows are read, ``core.moves`` says what becomes of them, and the change is written with its history."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from project.core import leases, limits, moves
+from project.core.leases import Verdict
+from project.core.model import Request, StoredFile, Transition
+from project.core.states import OPEN, Status
+from project.errors import SpaceNotFound
+from project.storage.port import Claim, Finish, Finished, Page, Renew, Report, Resume, Resumed, Submit, Submitted
+from project.storage.sql import rows, schema
+from project.storage.sql.lane import Lane, Work
+
+_T = schema.requests
+_QUEUED = _T.c.status == Status.QUEUED.value
+_PROCESSING = _T.c.status == Status.PROCESSING.value
+_OPEN = _T.c.status.in_([status.value for status in OPEN])
+
+
+def queued_counts(connection: sa.Connection, space_ids: Collection[str]) -> Counter[str]:
+    """How many requests wait in each of these spaces."""
+    query = sa.select(_T.c.space_id, sa.func.count()).where(_QUEUED, _T.c.space_id.in_(space_ids))
+    return Counter({space_id: count for space_id, count in connection.execute(query.group_by(_T.c.space_id))})
+
+
+def _last_submissions(connection: sa.Connection, commands: Sequence[Submit]) -> dict[tuple[str, str], float]:
+    limited = [command for command in commands if command.rate_limit_s > 0]
+    if not limited:
+        return {}
+    query = (
+        sa.select(_T.c.user_id, _T.c.space_id, sa.func.max(_T.c.created_at))
+        .where(_T.c.user_id.in_({c.user_id for c in limited}), _T.c.space_id.in_({c.space_id for c in limited}))
+        .group_by(_T.c.user_id, _T.c.space_id)
+    )
+    return {(user_id, space_id): at for user_id, space_id, at in connection.execute(query)}
+
+
+def _submit(connection: sa.Connection, commands: Sequence[Submit]) -> list[Any]:
+    wanted = {command.space_id for command in commands}
+    known = set(connection.scalars(sa.select(schema.spaces.c.id).where(schema.spaces.c.id.in_(wanted))))
+    waiting = queued_counts(connection, wanted)
+    last = _last_submissions(connection, commands)
+    outcomes: list[Any] = []
+    accepted: list[tuple[int, Request, int]] = []
+    for command in commands:
+        if command.space_id not in known:
+            outcomes.append(SpaceNotFound())
+            continue
+        person = (command.user_id, command.space_id)
+        refusal = limits.refuse_submission(command, queued=waiting[command.space_id], last_at=last.get(person))
+        outcomes.append(refusal)
+        if refusal is None:
+            waiting[command.space_id] += 1
+            last[person] = command.now
+            accepted.append((len(outcomes) - 1, moves.submitted(command), waiting[command.space_id]))
+    for (index, _, position), kept in zip(accepted, _insert(connection, [r for _, r, _ in accepted]), strict=True):
+        outcomes[index] = Submitted(kept, position)
+    return outcomes
+
+
+def _insert(connection: sa.Connection, new: list[Request]) -> list[Request]:
+    if not new:
+        return []
+    statement = _T.insert().returning(_T.c.seq, sort_by_parameter_order=True)
+    numbers = list(connection.execute(statement, [rows.new_values(request) for request in new]).scalars())
+    rows.add_history(connection, [moves.transition(None, request, at=request.created_at) for request in new])
+    files = [rows.file_values(file) for request in new for file in request.files]
+    if files:
+        connection.execute(schema.files.insert(), files)
+    return [moves.numbered(request, seq) for request, seq in zip(new, numbers, strict=True)]
+
+
+def _claim(connection: sa.Connection, commands: Sequence[Claim]) -> list[tuple[Request, ...]]:
+    return [_claim_one(connection, command) for command in commands]
+
+
+def _claim_one(connection: sa.Connection, command: Claim) -> tuple[Request, ...]:
+    query = rows.REQUEST.where(_QUEUED, _T.c.space_id == command.space_id).order_by(_T.c.seq).limit(command.limit)
+    if connection.dialect.name != "sqlite":
+        query = query.with_for_update(skip_locked=True)
+    waiting = [rows.request_of(row) for row in connection.execute(query)]
+    with_files = [request.id for request in waiting if request.payload.get("files")]
+    files = rows.load_files(connection, with_files) if with_files else {}
+    taken = [
+        moves.claimed(
+            moves.with_files(request, files.get(request.id, ())),
+            claim_id=command.claim_id,
+            connection_id=command.connection_id,
+            worker_id=command.worker_id,
+            now=command.now,
+            lease_s=command.lease_s,
+            starts=command.starts,
+        )
+        for request in waiting
+    ]
+    _save(connection, zip(waiting, taken, strict=True), command.now)
+    return tuple(taken)
+
+
+def _save(
+    connection: sa.Connection, changes: Iterable[tuple[Request, Request]], now: float, reason: str = ""
+) -> tuple[Request, ...]:
+    """Write what changed; a history row for each change of status. The requests as they are now."""
+    changed: list[Request] = []
+    history: list[Transition] = []
+    for before, after in changes:
+        changed.append(after)
+        if before.status is not after.status:
+            history.append(moves.transition(before, after, at=now, reason=reason or after.code or ""))
+    rows.save(connection, changed, history)
+    return tuple(changed)
+
+
+def _finish(connection: sa.Connection, commands: Sequence[Finish]) -> list[Finished]:
+    current = rows.load(connection, [command.request_id for command in commands])
+    before = dict(current)
+    outcomes: list[Finished] = []
+    history: list[Transition] = []
+    for command in commands:
+        request = current.get(command.request_id)
+        verdict = leases.judge(
+            request, space_id=command.space_id, connection_id=command.connection_id, lease_id=command.lease_id
+        )
+        if verdict is Verdict.RECORDED and request is not None:
+            for after in moves.finishing(request, command):
+                history.append(moves.transition(request, after, at=command.now, reason=after.code or ""))
+                request = after
+            current[command.request_id] = request
+        outcomes.append(Finished(verdict, None if verdict is Verdict.UNKNOWN else request))
+    rows.save(connection, [after for key, after in current.items() if after is not before[key]], history)
+    return outcomes
+
+
+def _report(connection: sa.Connection, commands: Sequence[Report]) -> list[Request | None]:
+    current = rows.load(connection, [command.request_id for command in commands])
+    outcomes: list[Request | None] = []
+    touched: dict[str, Request] = {}
+    for command in commands:
+        request = current.get(command.request_id)
+        if (
+            request is None
+            or request.status is not Status.PROCESSING
+            or not leases.holds(request, space_id=command.space_id, lease_id=command.lease_id)
+        ):
+            outcomes.append(None)
+            continue
+        current[command.request_id] = touched[command.request_id] = moves.reporting(request, command)
+        outcomes.append(touched[command.request_id])
+    rows.save(connection, touched.values(), ())
+    return outcomes
+
+
+def _renew(connection: sa.Connection, commands: Sequence[Renew]) -> list[frozenset[str]]:
+    current = rows.load(connection, [key for command in commands for key in command.leases])
+    touched: dict[str, Request] = {}
+    outcomes = []
+    for command in commands:
+        kept = set()
+        for request_id, lease_id in command.leases.items():
+            request = current.get(request_id)
+            if (
+                request is not None
+                and request.status is Status.PROCESSING
+                and leases.holds(request, space_id=command.space_id, lease_id=lease_id)
+            ):
+                started = request_id in command.started
+                touched[request_id] = moves.renewed(request, now=command.now, lease_s=command.lease_s, started=started)
+                kept.add(request_id)
+        outcomes.append(frozenset(kept))
+    rows.save(connection, touched.values(), ())
+    return outcomes
+
+
+def _resume(connection: sa.Connection, command: Resume) -> Resumed:
+    listed = rows.load(connection, command.leases)
+    keep = {
+        key: moves.resumed(
+            request,
+            connection_id=command.connection_id,
+            now=command.now,
+            lease_s=command.lease_s,
+            started=key in command.started,
+        )
+        for key, request in listed.items()
+        if leases.holds(request, space_id=command.space_id, lease_id=command.leases[key])
+    }
+    _save(connection, ((listed[key], after) for key, after in keep.items()), command.now, "resumed")
+    if not command.worker_id:
+        return Resumed(tuple(keep))
+    others = rows.REQUEST.where(_PROCESSING, _T.c.space_id == command.space_id, _T.c.worker_id == command.worker_id)
+    dropped = [r for r in map(rows.request_of, connection.execute(others)) if r.id not in keep]
+    changed = _lose(connection, dropped, keep_lease=True, now=command.now)
+    return Resumed(tuple(keep), changed)
+
+
+def _lose(
+    connection: sa.Connection, requests: Iterable[Request], *, keep_lease: bool, now: float
+) -> tuple[Request, ...]:
+    pairs = [(request, moves.lost(request, keep_lease=keep_lease, now=now)) for request in requests]
+    return _save(connection, pairs, now, "worker_lost")
+
+
+def _expire(connection: sa.Connection, now: float, limit: int) -> tuple[Request, ...]:
+    run_over = (_T.c.started_at.is_not(None)) & (now >= _T.c.started_at + _T.c.run_timeout_s)
+    queue_over = (_T.c.started_at.is_(None)) & (_T.c.queue_deadline <= now)
+    due = (_PROCESSING & (run_over | (_T.c.lease_until <= now))) | (_OPEN & queue_over)
+    query = rows.REQUEST.where(_OPEN, due).order_by(_T.c.seq).limit(limit)
+    pairs = [(request, moves.expired(request, now=now)) for request in map(rows.request_of, connection.execute(query))]
+    return _save(connection, [(a, b) for a, b in pairs if a is not b], now)
+
+
+def cancel_open(connection: sa.Connection, where: Any, *, now: float, code: str) -> tuple[Request, ...]:
+    """End every open request that ``where`` selects; the requests as they were before."""
+    before = [rows.request_of(row) for row in connection.execute(rows.REQUEST.where(_OPEN, where))]
+    _save(connection, [(r, moves.ended(r, status=Status.CANCELLED, code=code, now=now)) for r in before], now)
+    return tuple(before)
+
+
+def _get(connection: sa.Connection, ids: Sequence[str]) -> list[Request | None]:
+    found = rows.load(connection, ids, files=True)
+    return [found.get(key) for key in ids]
+
+
+_SUBMIT = Work(_submit, rank=0)
+_REPORT = Work(_report, rank=10)
+_RENEW = Work(_renew, rank=20)
+_FINISH = Work(_finish, rank=30)
+_CLAIM = Work(_claim, rank=40)
+_GET = Work(_get)
+
+
+class SqlRequests:
+    """``RequestStore`` over a writer's and a reader's lane. See the port for what each method promises."""
+
+    def __init__(self, writer: Lane, reader: Lane):
+        self._writer = writer
+        self._reader = reader
+
+    def submit(self, command: Submit) -> Submitted:
+        """See the port."""
+        kept: Submitted = self._writer.run(_SUBMIT, command)
+        return kept
+
+    def claim(self, command: Claim) -> tuple[Request, ...]:
+        """See the port."""
+        return tuple(self._writer.run(_CLAIM, command))
+
+    def finish(self, command: Finish) -> Finished:
+        """See the port."""
+        return self.finish_later(command).wait()
+
+    def finish_later(self, command: Finish) -> Any:
+        """``finish`` without waiting: its completion, so that one connection's results share commits."""
+        return self._writer.put(_FINISH, command)
+
+    def renew(self, command: Renew) -> frozenset[str]:
+        """See the port."""
+        return frozenset(self._writer.run(_RENEW, command))
+
+    def report(self, command: Report) -> Request | None:
+        """See the port."""
+        return self.report_later(command).wait()
+
+    def report_later(self, command: Report) -> Any:
+        """``report`` without waiting."""
+        return self._writer.put(_REPORT, command)
+
+    def resume(self, command: Resume) -> Resumed:
+        """See the port."""
+        return self._write(lambda connection: _resume(connection, command))
+
+    def release(self, connection_id: str, *, keep_lease: bool, now: float) -> tuple[Request, ...]:
+        """See the port."""
+        held = rows.REQUEST.where(_PROCESSING, _T.c.connection_id == connection_id)
+        return self._write(
+            lambda connection: _lose(
+                connection, map(rows.request_of, connection.execute(held).all()), keep_lease=keep_lease, now=now
+            )
+        )
+
+    def expire(self, now: float, *, limit: int = 500) -> tuple[Request, ...]:
+        """See the port."""
+        return self._write(lambda connection: _expire(connection, now, limit))
+
+    def extend_leases(self, until: float) -> int:
+        """See the port."""
+        statement = _T.update().where(_PROCESSING, _T.c.lease_until < until).values(lease_until=until)
+        return self._write(lambda connection: connection.execute(statement).rowcount)
+
+    def cancel(self, request_id: str, *, now: float, code: str) -> Request | None:
+        """See the port."""
+        where = _T.c.id == request_id
+        ended = self._write(lambda connection: cancel_open(connection, where, now=now, code=code))
+        return ended[0] if ended else None
+
+    def get(self, request_id: str) -> Request | None:
+        """See the port."""
+        found: Request | None = self._reader.run(_GET, request_id)
+        return found
+
+    def positions(self, request_ids: Collection[str]) -> Mapping[str, int]:
+        """See the port."""
+        ahead = _T.alias("ahead")
+        place = (
+            sa.select(sa.func.count())
+            .where(ahead.c.status == "queued", ahead.c.space_id == _T.c.space_id, ahead.c.seq <= _T.c.seq)
+            .scalar_subquery()
+        )
+        query = sa.select(_T.c.id, place).where(_T.c.id.in_(request_ids), _QUEUED)
+        return self._read(lambda connection: {key: count for key, count in connection.execute(query)})
+
+    def queue_size(self, space_id: str) -> int:
+        """See the port."""
+        query = sa.select(sa.func.count()).where(_OPEN, _T.c.space_id == space_id)
+        return self._read(lambda connection: connection.scalar(query) or 0)
+
+    def waiting_spaces(self) -> frozenset[str]:
+        """See the port."""
+        query = sa.select(_T.c.space_id).where(_QUEUED).distinct()
+        return self._read(lambda connection: frozenset(connection.scalars(query)))
+
+    def list(
+        self, *, user_id: str | None = None, space_id: str | None = None, limit: int = 50, before_seq: int | None = None
+    ) -> Page:
+        """See the port."""
+        query = rows.REQUEST.order_by(_T.c.seq.desc()).limit(limit + 1)
+        for column, value in ((_T.c.user_id, user_id), (_T.c.space_id, space_id)):
+            query = query if value is None else query.where(column == value)
+        query = query if before_seq is None else query.where(_T.c.seq < before_seq)
+        found = self._read(lambda connection: [rows.request_of(row) for row in connection.execute(query)])
+        return Page(tuple(found[:limit]), found[limit - 1].seq if len(found) > limit else None)
+
+    def history(self, request_id: str) -> tuple[Transition, ...]:
+        """See the port."""
+        table = schema.history
+        columns = (table.c.request_id, table.c.at, table.c.before, table.c.after, table.c.attempt, table.c.reason)
+        query = sa.select(*columns).where(table.c.request_id == request_id).order_by(table.c.id)
+        found = self._read(lambda connection: connection.execute(query).all())
+        return tuple(Transition(i, at, b and Status(b), Status(a), n, reason) for i, at, b, a, n, reason in found)
+
+    def add_file(self, file: StoredFile) -> None:
+        """See the port."""
+        self._write(lambda connection: connection.execute(schema.files.insert(), rows.file_values(file)) and None)
+
+    def get_file(self, file_id: str) -> StoredFile | None:
+        """See the port."""
+        query = sa.select(*schema.files.c).where(schema.files.c.id == file_id)
+        return self._read(lambda c: (row := c.execute(query).one_or_none()) and rows.file_of(row))
+
+    def file_ids(self) -> frozenset[str]:
+        """See the port."""
+        return self._read(lambda connection: frozenset(connection.scalars(sa.select(schema.files.c.id))))
+
+    def _write(self, function: Callable[[sa.Connection], Any]) -> Any:
+        return self._writer.call(function)
+
+    def _read(self, function: Callable[[sa.Connection], Any]) -> Any:
+        return self._reader.call(function)

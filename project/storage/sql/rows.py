@@ -1,0 +1,108 @@
+"""Records to rows and back, and writing a request's change with its history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import sqlalchemy as sa
+
+from project.core.model import Request, StoredFile, Transition
+from project.core.states import Status
+from project.storage.sql import schema
+
+_REQUEST_FIELDS = tuple(entry.name for entry in fields(Request) if entry.name != "files")
+_FILE_FIELDS = tuple(entry.name for entry in fields(StoredFile))
+# Everything but what a request keeps from its submission on.
+_MUTABLE = tuple(
+    name
+    for name in _REQUEST_FIELDS
+    if name
+    not in {
+        "id",
+        "seq",
+        "space_id",
+        "user_id",
+        "username",
+        "payload",
+        "created_at",
+        "queue_timeout_s",
+        "run_timeout_s",
+        "max_attempts",
+    }
+)
+REQUEST = sa.select(*(schema.requests.c[name] for name in _REQUEST_FIELDS))
+_UPDATE = (
+    schema.requests.update()
+    .where(schema.requests.c.seq == sa.bindparam("which"))
+    .values({name: sa.bindparam(f"new_{name}") for name in _MUTABLE})
+)
+
+
+def request_of(row: Sequence[Any], files: tuple[StoredFile, ...] = ()) -> Request:
+    """The record of a row selected by ``REQUEST``."""
+    values = dict(zip(_REQUEST_FIELDS, row, strict=True))
+    values["status"] = Status(values["status"])
+    return Request(**values, files=files)
+
+
+def file_of(row: Sequence[Any]) -> StoredFile:
+    """The record of a row of ``files``."""
+    return StoredFile(**dict(zip(_FILE_FIELDS, row, strict=True)))
+
+
+def file_values(file: StoredFile) -> dict[str, Any]:
+    """The row of a file's record."""
+    return {name: getattr(file, name) for name in _FILE_FIELDS}
+
+
+def new_values(request: Request) -> dict[str, Any]:
+    """The row of a new request; its ``seq`` is the database's to give."""
+    return {name: getattr(request, name) for name in _REQUEST_FIELDS if name != "seq"}
+
+
+def load(connection: sa.Connection, ids: Iterable[str], *, files: bool = False) -> dict[str, Request]:
+    """Requests by id; those unknown are left out."""
+    wanted = list(dict.fromkeys(ids))
+    rows = connection.execute(REQUEST.where(schema.requests.c.id.in_(wanted))).all()
+    attached = load_files(connection, wanted) if files else {}
+    return {row[0]: request_of(row, attached.get(row[0], ())) for row in rows}
+
+
+def load_files(connection: sa.Connection, request_ids: Sequence[str]) -> Mapping[str, tuple[StoredFile, ...]]:
+    """Files of requests, oldest first, by request id."""
+    table = schema.files
+    found: dict[str, tuple[StoredFile, ...]] = {}
+    query = sa.select(*(table.c[name] for name in _FILE_FIELDS)).where(table.c.request_id.in_(request_ids))
+    for row in connection.execute(query.order_by(table.c.created_at, table.c.id)):
+        file = file_of(row)
+        found[file.request_id] = (*found.get(file.request_id, ()), file)
+    return found
+
+
+def save(connection: sa.Connection, changed: Iterable[Request], moves: Iterable[Transition]) -> None:
+    """Write changed requests and the history of their moves."""
+    updates = [
+        {"which": request.seq, **{f"new_{name}": getattr(request, name) for name in _MUTABLE}} for request in changed
+    ]
+    if updates:
+        connection.execute(_UPDATE, updates)
+    add_history(connection, moves)
+
+
+def add_history(connection: sa.Connection, moves: Iterable[Transition]) -> None:
+    """Write history rows."""
+    rows = [
+        {
+            "request_id": move.request_id,
+            "at": move.at,
+            "before": move.before,
+            "after": move.after,
+            "attempt": move.attempt,
+            "reason": move.reason,
+        }
+        for move in moves
+    ]
+    if rows:
+        connection.execute(schema.history.insert(), rows)

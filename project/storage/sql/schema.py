@@ -1,0 +1,167 @@
+"""Tables of the store. The table of legal moves stands in ``core.states``; here it is a constraint on the history."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from project.core.states import OPEN, TRANSITIONS, Status
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _among(column: str, values: frozenset[Status]) -> str:
+    return f"{column} IN ({', '.join(repr(str(value)) for value in sorted(values))})"
+
+
+def _legal_moves() -> str:
+    moves = [f"(before = '{before}' AND {_among('after', after)})" for before, after in TRANSITIONS.items() if after]
+    return " OR ".join(["(before IS NULL AND after = 'queued')", *moves])
+
+
+spaces = sa.Table(
+    "spaces",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(200), nullable=False, index=True),
+    sa.Column("settings", sa.JSON, nullable=False),
+    sa.Column("owner_id", sa.String(64), nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+)
+
+worker_tokens = sa.Table(
+    "worker_tokens",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("space_id", sa.String(64), nullable=False, index=True),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("token_hash", sa.String(64), nullable=False, unique=True),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("last_used_at", sa.Float),
+    sa.Column("revoked_at", sa.Float),
+)
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("username", sa.String(200), nullable=False),
+    sa.Column("username_key", sa.String(400), nullable=False, unique=True),
+    sa.Column("password_hash", sa.String(300), nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("disabled", sa.Boolean, nullable=False),
+    sa.CheckConstraint("role IN ('user', 'admin')", name="role"),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("token_hash", sa.String(64), primary_key=True),
+    sa.Column("user_id", sa.String(64), nullable=False, index=True),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("seen_at", sa.Float, nullable=False),
+    sa.Column("expires_at", sa.Float, nullable=False, index=True),
+)
+
+nodes = sa.Table(
+    "nodes",
+    metadata,
+    sa.Column("node_id", sa.String(64), primary_key=True),
+    sa.Column("seen_at", sa.Float, nullable=False),
+)
+
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("connection_id", sa.String(64), primary_key=True),
+    sa.Column("space_id", sa.String(64), nullable=False, index=True),
+    sa.Column("node_id", sa.String(64), nullable=False, index=True),
+    sa.Column("worker_id", sa.String(200), nullable=False),
+    sa.Column("boot_id", sa.String(200), nullable=False),
+    sa.Column("protocol", sa.Integer, nullable=False),
+    sa.Column("capacity", sa.Integer, nullable=False),
+    sa.Column("connected_at", sa.Float, nullable=False),
+    sa.Column("draining", sa.Boolean, nullable=False),
+)
+
+requests = sa.Table(
+    "requests",
+    metadata,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("space_id", sa.String(64), nullable=False),
+    sa.Column("user_id", sa.String(64), nullable=False),
+    sa.Column("username", sa.String(200), nullable=False),
+    sa.Column("payload", sa.JSON, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("queue_deadline", sa.Float, nullable=False),
+    sa.Column("queue_timeout_s", sa.Float, nullable=False),
+    sa.Column("run_timeout_s", sa.Float, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("max_attempts", sa.Integer, nullable=False),
+    sa.Column("lease_id", sa.String(100)),
+    sa.Column("lease_until", sa.Float),
+    sa.Column("connection_id", sa.String(64)),
+    sa.Column("worker_id", sa.String(200)),
+    sa.Column("dispatched_at", sa.Float),
+    sa.Column("started_at", sa.Float),
+    sa.Column("finished_at", sa.Float),
+    sa.Column("progress", sa.Float),
+    sa.Column("progress_message", sa.Text, nullable=False),
+    sa.Column("progress_seq", sa.BigInteger, nullable=False),
+    sa.Column("chunk_seq", sa.BigInteger, nullable=False),
+    sa.Column("partial", sa.Text, nullable=False),
+    sa.Column("result", sa.JSON(none_as_null=True)),
+    sa.Column("error", sa.Text),
+    sa.Column("code", sa.String(64)),
+    sa.Column("run_s", sa.Float),
+    sa.CheckConstraint(_among("status", frozenset(Status)), name="status"),
+    sa.CheckConstraint("attempt >= 0 AND attempt <= max_attempts", name="attempts"),
+    sa.CheckConstraint("status <> 'processing' OR (lease_id IS NOT NULL AND lease_until IS NOT NULL)", name="leased"),
+    sa.CheckConstraint(f"({_among('status', OPEN)}) = (finished_at IS NULL)", name="finished"),
+    sqlite_autoincrement=True,
+)
+sa.Index(
+    "ix_requests_open",
+    requests.c.space_id,
+    requests.c.status,
+    requests.c.seq,
+    sqlite_where=sa.text(_among("status", OPEN)),
+    postgresql_where=sa.text(_among("status", OPEN)),
+)
+sa.Index("ix_requests_user", requests.c.user_id, requests.c.space_id, requests.c.seq)
+
+history = sa.Table(
+    "history",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("request_id", sa.String(64), nullable=False, index=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("before", sa.String(16)),
+    sa.Column("after", sa.String(16), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("reason", sa.String(64), nullable=False),
+    sa.CheckConstraint(_legal_moves(), name="legal_move"),
+)
+
+files = sa.Table(
+    "files",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("request_id", sa.String(64), nullable=False, index=True),
+    sa.Column("field", sa.String(16), nullable=False),
+    sa.Column("name", sa.String(300), nullable=False),
+    sa.Column("content_type", sa.String(100), nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+)
