@@ -43,6 +43,7 @@ __all__ = [
     "Submitted",
 ]
 
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page of a listing, newest first; ``before_seq`` continues it."""
@@ -235,4 +236,3 @@ class Store:
     accounts: AccountStore
     presence: PresenceStore
     close: Callable[[], None] = field(default=lambda: None)
-

@@ -118,7 +118,7 @@ def _save(
 
 
 def _finish(connection: sa.Connection, commands: Sequence[Finish]) -> list[Finished]:
-    current = rows.load(connection, [command.request_id for command in commands])
+    current = rows.load(connection, [command.request_id for command in commands], files=True)
     before = dict(current)
     outcomes: list[Finished] = []
     history: list[Transition] = []

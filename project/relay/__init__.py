@@ -1,0 +1,1 @@
+"""The use cases: submit, dispatch, finish, cancel, expire, and what pages ask."""

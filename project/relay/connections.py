@@ -1,0 +1,88 @@
+"""The workers connected to this node, and the port to their sockets."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from project.core.model import Worker
+
+
+class Link(Protocol):
+    """What the relay asks of the sockets."""
+
+    def send(self, connection_id: str, event: str, message: Mapping[str, Any]) -> None:
+        """Send a message, as far as the connection lives; never waits for it."""
+
+    def answers(self, connection_id: str, *, within_s: float) -> bool:
+        """Whether the other end answers a ping in time."""
+
+    def disconnect(self, connection_id: str) -> None:
+        """Close the connection after what was sent before."""
+
+
+@dataclass(slots=True)
+class Connection:
+    """A registered worker on this node. ``in_flight`` are the request ids it was handed and has not answered."""
+
+    worker: Worker
+    base_url: str
+    in_flight: set[str] = field(default_factory=set)
+    draining: bool = False
+
+    @property
+    def id(self) -> str:
+        """The connection id, also Socket.IO's session id."""
+        return self.worker.connection_id
+
+    @property
+    def room(self) -> int:
+        """How many more requests it takes now."""
+        return 0 if self.draining else max(0, self.worker.capacity - len(self.in_flight))
+
+
+class Connections:
+    """The registered workers of this node, by connection and by space."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Connection] = {}
+        self._by_space: dict[str, dict[str, Connection]] = {}
+        self._registering: dict[str, threading.Lock] = {}
+
+    def add(self, connection: Connection) -> None:
+        """A worker has registered."""
+        self._by_id[connection.id] = connection
+        self._by_space.setdefault(connection.worker.space_id, {})[connection.id] = connection
+
+    def remove(self, connection_id: str) -> Connection | None:
+        """The connection is gone; what it was, if it had registered."""
+        connection = self._by_id.pop(connection_id, None)
+        if connection is not None:
+            self._by_space.get(connection.worker.space_id, {}).pop(connection_id, None)
+        return connection
+
+    def get(self, connection_id: str) -> Connection | None:
+        """A registered connection, or None."""
+        return self._by_id.get(connection_id)
+
+    def of_space(self, space_id: str) -> tuple[Connection, ...]:
+        """The space's workers on this node, the one with most room first."""
+        return tuple(sorted(self._by_space.get(space_id, {}).values(), key=lambda c: -c.room))
+
+    def all(self) -> tuple[Connection, ...]:
+        """Every registered connection."""
+        return tuple(self._by_id.values())
+
+    def registering(self, space_id: str) -> threading.Lock:
+        """The lock under which workers of a space register one after another."""
+        return self._registering.setdefault(space_id, threading.Lock())
+
+    def drop_request(self, request_id: str) -> Connection | None:
+        """The request is no longer in flight; the connection that had it, if one did."""
+        for connection in self._by_id.values():
+            if request_id in connection.in_flight:
+                connection.in_flight.discard(request_id)
+                return connection
+        return None

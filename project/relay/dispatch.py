@@ -1,0 +1,157 @@
+"""Handing requests to workers, oldest first, as long as they have room."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from project.clock import Clock
+from project.core.model import Request, StoredFile
+from project.errors import TryLater
+from project.relay.connections import Connection, Connections, Link
+from project.relay.links import Links
+from project.relay.publish import Publisher
+from project.relay.views import iso
+from project.runtime import Runtime
+from project.storage.port import Claim, RequestStore
+from project.wire import events
+
+RETRY_S = 0.5
+
+
+class Dispatcher:
+    """Fills the windows of a space's workers whenever it is kicked; one task a space at a time."""
+
+    def __init__(
+        self,
+        store: RequestStore,
+        connections: Connections,
+        link: Link,
+        publisher: Publisher,
+        links: Links,
+        runtime: Runtime,
+        clock: Clock,
+        *,
+        lease_s: float,
+    ):
+        self._store = store
+        self._connections = connections
+        self._link = link
+        self._publisher = publisher
+        self._links = links
+        self._runtime = runtime
+        self._clock = clock
+        self._lease_s = lease_s
+        self._kicked: dict[str, bool] = {}
+        self._lock = threading.Lock()
+
+    def kick(self, space_id: str) -> None:
+        """Something may be handed out now: a request came, or room did."""
+        if not self._connections.of_space(space_id):
+            return
+        with self._lock:
+            running = space_id in self._kicked
+            self._kicked[space_id] = True
+        if not running:
+            self._runtime.spawn(self._serve, space_id, name=f"dispatch-{space_id[:8]}")
+
+    def _serve(self, space_id: str) -> None:
+        while self._again(space_id):
+            try:
+                self._fill(space_id)
+            except TryLater:
+                # The store cannot be written just now. What waits goes on waiting; nothing is lost by asking again.
+                self._runtime.sleep(RETRY_S)
+                self._kicked[space_id] = True
+
+    def _again(self, space_id: str) -> bool:
+        with self._lock:
+            if self._kicked[space_id]:
+                self._kicked[space_id] = False
+                return True
+            del self._kicked[space_id]
+            return False
+
+    def _fill(self, space_id: str) -> None:
+        for connection in self._connections.of_space(space_id):
+            room = connection.room
+            if not room:
+                continue
+            taken = self._claim(connection, room)
+            self._hand_over(connection, taken)
+            if len(taken) < room:
+                return
+
+    def _claim(self, connection: Connection, room: int) -> tuple[Request, ...]:
+        return self._store.claim(
+            Claim(
+                claim_id=secrets.token_hex(12),
+                space_id=connection.worker.space_id,
+                connection_id=connection.id,
+                worker_id=connection.worker.worker_id,
+                limit=room,
+                now=self._clock(),
+                lease_s=self._lease_s,
+                starts=connection.worker.protocol == 1,
+            )
+        )
+
+    def _hand_over(self, connection: Connection, taken: Iterable[Request]) -> None:
+        for request in taken:
+            connection.in_flight.add(request.id)
+        if self._connections.get(connection.id) is not connection:
+            # It left while the claim was being committed: its release has passed these by.
+            for request in self._store.release(
+                connection.id, keep_lease=connection.worker.protocol > 1, now=self._clock()
+            ):
+                self._publisher.publish(request)
+            return
+        for request in taken:
+            queue_size = self._publisher.queue_size(request.space_id)
+            self._link.send(connection.id, events.REQUEST, self._message(connection, request, queue_size))
+            self._publisher.publish(request)
+
+    def _message(self, connection: Connection, request: Request, queue_size: int) -> dict[str, Any]:
+        lease_id = request.lease_id or ""
+        return {
+            "request_id": request.id,
+            "username": request.username,
+            "payload": self._payload(connection, request, lease_id),
+            "queue_size": queue_size,
+            "lease_id": lease_id,
+            "attempt": request.attempt,
+            "deadline": iso((request.dispatched_at or 0.0) + request.run_timeout_s),
+            "upload_url": connection.base_url + self._links.upload_path(request.id, lease_id),
+        }
+
+    def _payload(self, connection: Connection, request: Request, lease_id: str) -> dict[str, Any]:
+        payload = dict(request.payload)
+        files = [
+            file_message(file, connection.base_url + self._links.download_path(file, lease_id))
+            for file in request.files
+            if file.field != "result"
+        ]
+        if not files:
+            payload.pop("files", None)
+            return payload
+        payload["files"] = files
+        for name in ("audio", "video"):
+            first = next((file for file in files if file["field"] == f"{name}_file"), None)
+            if first is not None:
+                payload[name] = first
+        return payload
+
+
+def file_message(file: StoredFile, url: str) -> dict[str, Any]:
+    """A file as the protocol tells of it."""
+    return {
+        "field": file.field,
+        "name": file.name,
+        "content_type": file.content_type,
+        "size": file.size_bytes,
+        "sha256": file.sha256,
+        "url": url,
+    }
+

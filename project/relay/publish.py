@@ -1,0 +1,77 @@
+"""What this node knows to be fresh: views for polls, and hints to those who watch.
+
+A status poll must not cost a database read each time. A view is kept until something changes the request on this
+node, and never longer than ``FRESH_S``, so that a change made elsewhere shows as soon.
+"""
+
+from __future__ import annotations
+
+from project.clock import Clock
+from project.core.model import Request
+from project.core.states import Status
+from project.relay.signals import Signals, request_topic, space_topic
+from project.relay.views import RequestView
+from project.storage.port import RequestStore
+
+FRESH_S = 0.25
+MOST_KEPT = 4096
+
+
+class Publisher:
+    """Keeps fresh views and tells of changes."""
+
+    def __init__(self, store: RequestStore, signals: Signals, clock: Clock):
+        self._store = store
+        self._signals = signals
+        self._clock = clock
+        self._views: dict[str, tuple[RequestView, float]] = {}
+        self._sizes: dict[str, tuple[int, float]] = {}
+        self._reading: dict[str, object] = {}
+
+    def publish(self, request: Request) -> None:
+        """A request is now like this. Only an ended one is kept as it stands; others are asked for anew."""
+        if request.is_over:
+            self._keep(RequestView(request, None, self._sizes.get(request.space_id, (0, 0.0))[0]))
+        else:
+            self._views.pop(request.id, None)
+        # Whoever is reading the store for this request just now may hold what it was: let them not keep it.
+        self._reading.pop(request.id, None)
+        self._signals.notify((request_topic(request.id), space_topic(request.space_id)))
+
+    def space_changed(self, space_id: str) -> None:
+        """A worker came or went, or the queue grew."""
+        self._signals.notify((space_topic(space_id),))
+
+    def view(self, request_id: str) -> RequestView | None:
+        """The view of a request, at most ``FRESH_S`` old; None if there is no such request."""
+        kept = self._views.get(request_id)
+        if kept is not None and kept[1] > self._clock():
+            return kept[0]
+        reading = self._reading[request_id] = object()
+        request = self._store.get(request_id)
+        if request is None:
+            self._reading.pop(request_id, None)
+            return None
+        position = None
+        if request.status is Status.QUEUED:
+            position = self._store.positions([request_id]).get(request_id)
+        view = RequestView(request, position, self.queue_size(request.space_id))
+        if self._reading.get(request_id) is reading:
+            del self._reading[request_id]
+            self._keep(view)
+        return view
+
+    def queue_size(self, space_id: str) -> int:
+        """How many requests are open in a space, at most ``FRESH_S`` old."""
+        kept = self._sizes.get(space_id)
+        if kept is not None and kept[1] > self._clock():
+            return kept[0]
+        size = self._store.queue_size(space_id)
+        self._sizes[space_id] = (size, self._clock() + FRESH_S)
+        return size
+
+    def _keep(self, view: RequestView) -> None:
+        if len(self._views) >= MOST_KEPT:
+            now = self._clock()
+            self._views = {key: kept for key, kept in self._views.items() if kept[1] > now}
+        self._views[view.request.id] = (view, self._clock() + FRESH_S)

@@ -1,0 +1,187 @@
+"""The relay as pages and programs use it: submit, follow, cancel, list."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import Any
+
+from project.clock import Clock
+from project.core import leases
+from project.core.model import Request, Space, StoredFile, User
+from project.core.submission import Submission
+from project.errors import FileNotFound, RequestNotFound, StaleLease, WorkerOffline
+from project.relay.connections import Connections, Link
+from project.relay.dispatch import Dispatcher
+from project.relay.publish import Publisher
+from project.relay.signals import Signals, Watch, request_topic
+from project.relay.views import RequestView, SpaceView, iso
+from project.storage.port import Page, Store, Submit, Submitted
+from project.wire import events
+
+RECHECK_S = 1.0
+"""A hint may be missed (another node, a lost message): whoever waits asks the store this often anyway."""
+
+
+class Relay:
+    """The use cases around a request, from the side of the person who asks."""
+
+    def __init__(
+        self,
+        store: Store,
+        connections: Connections,
+        link: Link,
+        publisher: Publisher,
+        dispatcher: Dispatcher,
+        signals: Signals,
+        clock: Clock,
+        *,
+        max_attempts: int,
+    ):
+        self._store = store
+        self._connections = connections
+        self._link = link
+        self._publisher = publisher
+        self._dispatcher = dispatcher
+        self._signals = signals
+        self._clock = clock
+        self._max_attempts = max_attempts
+
+    def submit(self, space: Space, user: User, submission: Submission) -> Submitted:
+        """Keep a request, durably, and hand it out when its turn comes.
+
+        Raises WorkerOffline, RateLimited, QueueFull, SpaceNotFound, and whatever keeps the store from writing.
+        """
+        if not self.is_connected(space.id):
+            raise WorkerOffline
+        request_id = secrets.token_hex(16)
+        now = self._clock()
+        settings = space.settings
+        submitted = self._store.requests.submit(
+            Submit(
+                id=request_id,
+                space_id=space.id,
+                user_id=user.id,
+                username=user.username,
+                payload=_payload(submission, now),
+                now=now,
+                queue_timeout_s=settings.queue_timeout_s,
+                run_timeout_s=settings.run_timeout_s,
+                rate_limit_s=settings.rate_limit_s,
+                max_queue=settings.max_queue,
+                max_attempts=self._max_attempts,
+                files=tuple(replace(file, request_id=request_id) for file in submission.files),
+            )
+        )
+        self._dispatcher.kick(space.id)
+        self._publisher.space_changed(space.id)
+        return submitted
+
+    def view(self, request_id: str, user: User) -> RequestView:
+        """What became of a request. Raises RequestNotFound, also for a request of somebody else."""
+        view = self._publisher.view(request_id)
+        if view is None or not _may_see(user, view.request):
+            raise RequestNotFound(field="request_id")
+        return view
+
+    def wait(self, request_id: str, user: User, timeout_s: float) -> RequestView:
+        """``view`` once the request is over, or after ``timeout_s``."""
+        deadline = self._clock() + timeout_s
+        with self._signals.watch(request_topic(request_id)) as watch:
+            while True:
+                view = self.view(request_id, user)
+                left_s = deadline - self._clock()
+                if view.request.is_over or left_s <= 0:
+                    return view
+                watch.wait(min(left_s, RECHECK_S))
+
+    def cancel(self, request_id: str, user: User) -> RequestView:
+        """End an open request; an ended one stays as it is. Raises RequestNotFound."""
+        view = self.view(request_id, user)
+        own = view.request.user_id == user.id
+        code = "cancelled_by_user" if own else "cancelled_by_admin"
+        before = self._store.requests.cancel(request_id, now=self._clock(), code=code)
+        if before is not None:
+            self.tell_ended(before, code)
+        return self.view(request_id, user)
+
+    def tell_ended(self, before: Request, code: str) -> None:
+        """A request ended other than by its worker: tell the worker that has it, and those who watch."""
+        connection = self._connections.drop_request(before.id)
+        if connection is not None:
+            message = {"request_id": before.id, "lease_id": before.lease_id, "reason": code}
+            self._link.send(connection.id, events.CANCEL, message)
+        after = self._store.requests.get(before.id)
+        if after is not None:
+            self._publisher.publish(after)
+        self._dispatcher.kick(before.space_id)
+
+    def listing(
+        self, user: User | None, *, space_id: str | None = None, limit: int = 50, before_seq: int | None = None
+    ) -> Page:
+        """Requests newest first: of a user, or of all when ``user`` is None."""
+        user_id = user.id if user is not None else None
+        return self._store.requests.list(user_id=user_id, space_id=space_id, limit=limit, before_seq=before_seq)
+
+    def is_connected(self, space_id: str) -> bool:
+        """Whether a worker serves the space, on this node or another."""
+        return bool(self._connections.of_space(space_id) or self._store.presence.workers(space_id, now=self._clock()))
+
+    def space_view(self, space_id: str) -> SpaceView:
+        """Whether a space is served, and how many requests are open."""
+        workers = len(self._connections.of_space(space_id))
+        if not workers:
+            workers = len(self._store.presence.workers(space_id, now=self._clock()))
+        return SpaceView(space_id, bool(workers), self._publisher.queue_size(space_id), workers)
+
+    def watch(self, *topics: str) -> Watch:
+        """Hints about ``space:<id>`` and ``request:<id>``; a context manager."""
+        return self._signals.watch(*topics)
+
+    def lease_is_current(self, request_id: str, lease_id: str) -> bool:
+        """Whether the lease still is the request's, and the request open."""
+        request = self._store.requests.get(request_id)
+        return request is not None and leases.holds(request, space_id=request.space_id, lease_id=lease_id)
+
+    def worker_upload(self, request_id: str, lease_id: str) -> Request:
+        """The request for which this lease may return a file. Raises RequestNotFound, StaleLease."""
+        request = self._store.requests.get(request_id)
+        if request is None:
+            raise RequestNotFound
+        if not leases.holds(request, space_id=request.space_id, lease_id=lease_id):
+            raise StaleLease
+        return request
+
+    def add_file(self, file: StoredFile) -> None:
+        """Keep the record of a file that a worker returned."""
+        self._store.requests.add_file(file)
+
+    def file(self, file_id: str) -> StoredFile:
+        """A file's record. Raises FileNotFound."""
+        found = self._store.requests.get_file(file_id)
+        if found is None:
+            raise FileNotFound
+        return found
+
+    def file_for(self, user: User, file_id: str) -> StoredFile:
+        """A file of a request that ``user`` may see. Raises FileNotFound."""
+        file = self.file(file_id)
+        request = self._store.requests.get(file.request_id)
+        if request is None or not _may_see(user, request):
+            raise FileNotFound
+        return file
+
+
+def _may_see(user: User, request: Request) -> bool:
+    return user.is_admin or request.user_id == user.id
+
+
+def _payload(submission: Submission, now: float) -> dict[str, Any]:
+    payload: dict[str, Any] = {"prompt": submission.prompt, "timestamp": iso(now)}
+    if submission.audio_url:
+        payload["audio"] = {"field": "audio_url", "url": submission.audio_url}
+    if submission.params:
+        payload["params"] = dict(submission.params)
+    if submission.files:
+        payload["files"] = [file.id for file in submission.files]
+    return payload

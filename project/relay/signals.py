@@ -1,0 +1,79 @@
+"""Hints that something changed. A hint carries nothing: whoever gets one asks the store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from types import TracebackType
+
+
+def space_topic(space_id: str) -> str:
+    """The topic of a space: its workers and its queue."""
+    return f"space:{space_id}"
+
+
+def request_topic(request_id: str) -> str:
+    """The topic of one request."""
+    return f"request:{request_id}"
+
+
+class Signals:
+    """Who waits for which topic on this node."""
+
+    def __init__(self) -> None:
+        self._watches: dict[str, set[Watch]] = {}
+        self._lock = threading.Lock()
+
+    def notify(self, topics: Iterable[str]) -> None:
+        """Wake those who watch any of the topics."""
+        for topic in topics:
+            for watch in tuple(self._watches.get(topic, ())):
+                watch.wake()
+
+    def watch(self, *topics: str) -> Watch:
+        """A watch on topics; a context manager."""
+        return Watch(self, topics)
+
+    def add(self, watch: Watch, topics: Iterable[str]) -> None:
+        """Begin to wake ``watch``."""
+        with self._lock:
+            for topic in topics:
+                self._watches.setdefault(topic, set()).add(watch)
+
+    def remove(self, watch: Watch, topics: Iterable[str]) -> None:
+        """Wake ``watch`` no more."""
+        with self._lock:
+            for topic in topics:
+                watches = self._watches.get(topic)
+                if watches is not None:
+                    watches.discard(watch)
+                    if not watches:
+                        del self._watches[topic]
+
+
+class Watch:
+    """Waits for hints on some topics; hints that come between two waits are not lost."""
+
+    def __init__(self, signals: Signals, topics: tuple[str, ...]):
+        self._signals = signals
+        self._topics = topics
+        self._changed = threading.Event()
+
+    def wake(self) -> None:
+        """Something changed."""
+        self._changed.set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether something changed since the last wait, waiting up to ``timeout_s`` for it."""
+        changed = self._changed.wait(timeout_s)
+        self._changed.clear()
+        return changed
+
+    def __enter__(self) -> Watch:
+        self._signals.add(self, self._topics)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._signals.remove(self, self._topics)

@@ -1,0 +1,109 @@
+"""What the site does by itself: keep its presence known, apply deadlines, tidy up; and begin and end well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from project.clock import Clock
+from project.core.model import Request
+from project.core.states import Status
+from project.errors import TryLater
+from project.relay.connections import Connections, Link
+from project.relay.dispatch import Dispatcher
+from project.relay.publish import Publisher
+from project.relay.service import Relay
+from project.runtime import Runtime
+from project.storage.port import Store
+from project.wire import events
+
+SWEEP_S = 0.5
+BEAT_S = 2.0
+PURGE_S = 300.0
+STALE_NODE_S = 15.0
+
+
+class Upkeep:
+    """The site's own chores, in one task."""
+
+    def __init__(
+        self,
+        store: Store,
+        connections: Connections,
+        link: Link,
+        publisher: Publisher,
+        dispatcher: Dispatcher,
+        relay: Relay,
+        sweep_files: Callable[[frozenset[str]], None],
+        runtime: Runtime,
+        clock: Clock,
+        *,
+        node_id: str,
+        lease_s: float,
+    ):
+        self._store = store
+        self._connections = connections
+        self._link = link
+        self._publisher = publisher
+        self._dispatcher = dispatcher
+        self._relay = relay
+        self._sweep_files = sweep_files
+        self._runtime = runtime
+        self._clock = clock
+        self._node_id = node_id
+        self._lease_s = lease_s
+        self._stopped = False
+
+    def start(self, *, alone: bool) -> None:
+        """Begin. ``alone`` when no other node shares the store: then every worker it remembers is of a past life."""
+        now = self._clock()
+        for connection_id in self._store.presence.clear_stale(now=now, stale_after_s=-1.0 if alone else STALE_NODE_S):
+            self._store.presence.leave(connection_id)
+        # Workers that held attempts when the site went away get the time to come back and say so.
+        self._store.requests.extend_leases(now + self._lease_s)
+        self._store.presence.beat(self._node_id, now=now)
+        self._runtime.spawn(self._serve, name="upkeep")
+
+    def stop(self) -> None:
+        """End well: tell the workers, leave their leases as they are, and give up presence."""
+        self._stopped = True
+        for connection in self._connections.all():
+            self._link.send(connection.id, events.SITE_DRAINING, {"reason": "the site is stopping"})
+        self._store.presence.end_node(self._node_id)
+
+    def _serve(self) -> None:
+        due = {self._sweep: 0.0, self._beat: 0.0, self._purge: PURGE_S}
+        every = {self._sweep: SWEEP_S, self._beat: BEAT_S, self._purge: PURGE_S}
+        began = self._clock()
+        while not self._stopped:
+            self._runtime.sleep(SWEEP_S)
+            for chore, at in due.items():
+                if self._clock() - began >= at:
+                    due[chore] = self._clock() - began + every[chore]
+                    self._try(chore)
+
+    def _try(self, chore: Callable[[], None]) -> None:
+        try:
+            if not self._stopped:
+                chore()
+        except TryLater:
+            # The store is locked or full for the moment; every chore comes round again.
+            return
+
+    def _sweep(self) -> None:
+        for request in self._store.requests.expire(self._clock()):
+            self._settle(request)
+
+    def _settle(self, request: Request) -> None:
+        if request.status is Status.QUEUED:
+            self._connections.drop_request(request.id)
+            self._publisher.publish(request)
+            self._dispatcher.kick(request.space_id)
+        else:
+            self._relay.tell_ended(request, request.code or "")
+
+    def _beat(self) -> None:
+        self._store.presence.beat(self._node_id, now=self._clock())
+
+    def _purge(self) -> None:
+        self._store.accounts.purge_sessions(self._clock())
+        self._sweep_files(self._store.requests.file_ids())

@@ -1,0 +1,80 @@
+"""What people and programs are shown of a request and of a space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from project.core.model import Request
+
+
+def iso(at: float | None) -> str | None:
+    """Seconds since the epoch as ISO 8601 in UTC with milliseconds, or None."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """A request, its place in the queue (1 is next; None once handed out) and how many are open in its space."""
+
+    request: Request
+    position: int | None
+    queue_size: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON of ``/websockets/status``."""
+        request = self.request
+        return {
+            "success": True,
+            "request_id": request.id,
+            "space_id": request.space_id,
+            "status": request.status.value,
+            "position": self.position,
+            "queue_size": self.queue_size,
+            "attempt": request.attempt,
+            "max_attempts": request.max_attempts,
+            "progress": request.progress,
+            "progress_message": request.progress_message,
+            "partial": request.partial,
+            "result": request.result,
+            "error": request.error,
+            "code": request.code,
+            "files": [
+                {
+                    "id": file.id,
+                    "field": file.field,
+                    "name": file.name,
+                    "content_type": file.content_type,
+                    "size": file.size_bytes,
+                    "url": f"/websockets/files/{file.id}",
+                }
+                for file in request.files
+            ],
+            "queued_at": iso(request.created_at),
+            "dispatched_at": iso(request.dispatched_at),
+            "started_at": iso(request.started_at),
+            "finished_at": iso(request.finished_at),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceView:
+    """Whether a space has a worker, and how many requests are open there."""
+
+    space_id: str
+    connected: bool
+    queue_size: int
+    workers: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON of a space's status."""
+        return {
+            "success": True,
+            "space_id": self.space_id,
+            "connected": self.connected,
+            "queue_size": self.queue_size,
+            "workers": self.workers,
+        }
