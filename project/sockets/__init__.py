@@ -1,0 +1,1 @@
+"""The workers' side of the wire: Socket.IO, default namespace, WebSocket only."""

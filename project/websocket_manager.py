@@ -1,0 +1,63 @@
+"""The testing guide's ``ws_manager``: who is connected and what became of a request, from any process.
+
+It answers from the store, not from this process's memory, so the answers are the site's own.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import sqlalchemy as sa
+
+from project.config import Settings
+from project.core.states import OPEN, Status
+from project.relay.upkeep import STALE_NODE_S
+from project.relay.views import RequestView
+from project.storage.sql import rows, schema
+from project.storage.sql.presence import live_workers
+from project.storage.sql.snapshot import snapshot
+
+
+class WebSocketManager:
+    """A read-only view of the relay. Settings come from ``SPACES_*`` at each call unless they are given."""
+
+    def __init__(self, settings: Settings | None = None):
+        self._settings = settings
+
+    def get_connected_spaces(self) -> list[str]:
+        """Ids of the spaces that have a connected worker."""
+        query = live_workers(None, now=time.time(), stale_after_s=STALE_NODE_S)
+        with self._snapshot() as connection:
+            return sorted({row.space_id for row in connection.execute(query)})
+
+    def is_connected(self, space_id: str) -> bool:
+        """Whether the space has a connected worker."""
+        return space_id in self.get_connected_spaces()
+
+    def get_queue_size(self, space_id: str) -> int:
+        """How many requests of the space are open: waiting or running."""
+        table = schema.requests
+        is_open = table.c.status.in_([status.value for status in OPEN])
+        query = sa.select(sa.func.count()).where(table.c.space_id == space_id, is_open)
+        with self._snapshot() as connection:
+            return connection.scalar(query) or 0
+
+    def get_request_status(self, request_id: str) -> dict[str, Any] | None:
+        """What ``/websockets/status`` answers, or None for an unknown request."""
+        table = schema.requests
+        with self._snapshot() as connection:
+            request = rows.load(connection, [request_id], files=True).get(request_id)
+            if request is None:
+                return None
+            waiting = sa.select(sa.func.count()).where(
+                table.c.space_id == request.space_id, table.c.status == "queued", table.c.seq <= request.seq
+            )
+            position = connection.scalar(waiting) if request.status is Status.QUEUED else None
+        return RequestView(request, position, self.get_queue_size(request.space_id)).as_dict()
+
+    def _snapshot(self) -> Any:
+        return snapshot(self._settings or Settings.from_environment())
+
+
+ws_manager = WebSocketManager()
