@@ -1,4 +1,4 @@
-"""The first import of the site's process: patches the standard library for the chosen server, before anything else.
+"""The first import of the site's process: patches the standard library for the chosen server, and serves with it.
 
 Nothing else may come before it, because a lock made unpatched stays unpatched. Only this module and
 ``project.runtime`` know eventlet or gevent by name.
@@ -7,8 +7,10 @@ Nothing else may come before it, because a lock made unpatched stays unpatched. 
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import warnings
+from typing import Any
 
 MODE = os.environ.get("SPACES_ASYNC_MODE", "eventlet")
 
@@ -41,3 +43,39 @@ def patch(mode: str = MODE) -> str:
 def _insist(patched: bool, mode: str) -> None:
     if not patched:
         raise RuntimeError(f"{mode} could not patch the standard library")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises OSError if the address is taken or not this machine's."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(address)
+    # A site that comes back finds all its workers at the door at once.
+    listener.listen(1024)
+    return listener
+
+
+def serve(mode: str, listener: socket.socket, app: Any) -> None:
+    """Serve a WSGI app on ``listener`` until the process is told to stop."""
+    if mode == "eventlet":
+        from eventlet import wsgi
+
+        # Every WebSocket holds a place of max_size; the timeout closes clients that never finish their request.
+        wsgi.server(listener, app, log_output=False, max_size=5000, socket_timeout=15, debug=False)
+    elif mode == "gevent":
+        from gevent.pywsgi import WSGIServer
+        from geventwebsocket.handler import WebSocketHandler
+
+        WSGIServer(listener, app, handler_class=WebSocketHandler, log=None).serve_forever()
+    else:
+        from werkzeug.serving import WSGIRequestHandler, make_server
+
+        class Quiet(WSGIRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+                """The site writes its own log."""
+
+        host, port = listener.getsockname()[:2]
+        make_server(host, port, app, threaded=True, request_handler=Quiet, fd=listener.fileno()).serve_forever()

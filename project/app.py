@@ -1,0 +1,124 @@
+"""``create_app``: the one place that knows every concrete class, and puts the site together."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Flask
+
+from project.accounts.service import Accounts
+from project.clock import Clock, steady_clock
+from project.config import Settings, secret_key
+from project.relay.attempts import Attempts
+from project.relay.connections import Connections
+from project.relay.dispatch import Dispatcher
+from project.relay.links import Links
+from project.relay.publish import Publisher
+from project.relay.registration import Registration
+from project.relay.service import Relay
+from project.relay.signals import Signals
+from project.relay.spaces import Spaces
+from project.relay.upkeep import Upkeep
+from project.runtime import Runtime, make_runtime
+from project.sockets.link import SocketLink
+from project.sockets.server import make_socketio
+from project.sockets.workers import WorkerNamespace
+from project.storage.files import FileVault
+from project.storage.lock import hold
+from project.storage.memory import memory_store
+from project.storage.port import Store
+from project.storage.sql import open_store
+from project.web.blueprints import set_up_web
+from project.web.guard import Guard
+from project.web.site import Site
+
+ROOT = Path(__file__).resolve().parent.parent
+ORPHAN_AGE_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The site, put together: its WSGI app, and how it begins and ends."""
+
+    flask: Flask
+    runtime: Runtime
+    store: Store
+    upkeep: Upkeep
+    alone: bool
+
+    def start(self) -> None:
+        """Begin the site's own chores. Once, after the workers' namespace is in place."""
+        self.upkeep.start(alone=self.alone)
+
+    def stop(self) -> None:
+        """Tell the workers, leave presence, close the store."""
+        self.upkeep.stop()
+        self.runtime.sleep(0.1)
+        self.store.close()
+
+
+def create_app(settings: Settings, clock: Clock | None = None) -> Application:
+    """Build the site. Raises SpacesError if the settings or the store do not allow it."""
+    settings.check()
+    clock = clock or steady_clock()
+    runtime = make_runtime(settings.async_mode)
+    alone = settings.store_url.startswith(("sqlite:", "memory:"))
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    if alone:
+        hold(settings.data_dir / "site.lock")
+    store = memory_store() if settings.store_url.startswith("memory:") else open_store(settings.store_url, runtime)
+
+    flask = Flask("project", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
+    flask.secret_key = secret_key(settings.data_dir)
+    socketio = make_socketio(flask, settings)
+    link = SocketLink(socketio.server, runtime)
+    links = Links(flask.secret_key, lifetime_s=3600.0)
+    vault = FileVault(settings.upload_dir)
+    accounts = Accounts(store.accounts, runtime.run_blocking, clock, settings)
+    accounts.seed()
+
+    signals, connections = Signals(), Connections()
+    publisher = Publisher(store.requests, signals, clock)
+    dispatcher = Dispatcher(
+        store.requests, connections, link, publisher, links, runtime, clock, lease_s=settings.lease_s
+    )
+    relay = Relay(
+        store, connections, link, publisher, dispatcher, signals, clock, max_attempts=settings.max_attempts
+    )
+    spaces = Spaces(store.spaces, clock, lambda ended: [relay.tell_ended(r, "space_deleted") for r in ended] and None)
+    attempts = Attempts(store, connections, publisher, dispatcher, clock, lease_s=settings.lease_s)
+    node_id = secrets.token_hex(8)
+    registration = Registration(
+        store,
+        spaces,
+        connections,
+        link,
+        publisher,
+        dispatcher,
+        attempts.lost,
+        clock,
+        node_id=node_id,
+        lease_s=settings.lease_s,
+        heartbeat_s=settings.heartbeat_s,
+        ping_timeout_s=settings.ping_timeout_s,
+    )
+    socketio.server.register_namespace(WorkerNamespace(registration, attempts, settings))
+    upkeep = Upkeep(
+        store,
+        connections,
+        link,
+        publisher,
+        dispatcher,
+        relay,
+        lambda known: runtime.run_blocking(vault.sweep, known, ORPHAN_AGE_S) and None,
+        runtime,
+        clock,
+        node_id=node_id,
+        lease_s=settings.lease_s,
+    )
+    set_up_web(flask, Site(settings, relay, spaces, accounts, vault, links, runtime))
+    # Outermost, so that /socket.io and every error answer pass it too.
+    flask.wsgi_app = Guard(flask.wsgi_app, settings)  # type: ignore[method-assign]
+    return Application(flask, runtime, store, upkeep, alone)

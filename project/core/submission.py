@@ -1,0 +1,95 @@
+"""What a person submits, checked against what the space takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from project.core.model import SpaceSettings, StoredFile
+from project.errors import EmptySubmission, FieldInvalid, FieldNotEnabled
+
+MOST_PROMPT_CHARS: Final = 100_000
+MOST_URL_CHARS: Final = 2000
+MOST_PARAMS_CHARS: Final = 20_000
+FILE_FIELDS: Final = ("audio_file", "video_file", "other_file")
+_ENABLED_BY: Final = {
+    "prompt": "enable_prompt",
+    "audio_file": "enable_audio",
+    "audio_url": "enable_audio",
+    "video_file": "enable_video",
+    "other_file": "enable_file_upload",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A prompt, an address of a sound, parameters, and files already stored; at least one of the first or last."""
+
+    prompt: str = ""
+    audio_url: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[StoredFile, ...] = ()
+
+    def with_files(self, files: tuple[StoredFile, ...]) -> Submission:
+        """The same with its files."""
+        return replace(self, files=files)
+
+
+def check_fields(settings: SpaceSettings, form: Mapping[str, Any], file_fields: Collection[str] = ()) -> Submission:
+    """The submission of a form and the names of its file fields, without the files.
+
+    Raises FieldInvalid, FieldNotEnabled or EmptySubmission, naming the field.
+    """
+    prompt = _text(form, "prompt", MOST_PROMPT_CHARS)
+    audio_url = _text(form, "audio_url", MOST_URL_CHARS).strip()
+    given = [name for name, value in (("prompt", prompt.strip()), ("audio_url", audio_url)) if value]
+    for name in (*given, *file_fields):
+        if name not in _ENABLED_BY:
+            raise FieldInvalid(f"{name} is not a field of this form", field=name)
+        if not getattr(settings, _ENABLED_BY[name]):
+            raise FieldNotEnabled(f"This space does not take {name}", field=name)
+    if audio_url:
+        _check_url(audio_url)
+    if not given and not file_fields:
+        raise EmptySubmission(field="prompt")
+    return Submission(prompt=prompt, audio_url=audio_url, params=_params(form.get("params")))
+
+
+def _text(form: Mapping[str, Any], name: str, most: int) -> str:
+    value = form.get(name) or ""
+    if not isinstance(value, str):
+        raise FieldInvalid(f"{name} must be a text", field=name)
+    if len(value) > most:
+        raise FieldInvalid(f"{name} may have at most {most} characters", field=name)
+    if any("\ud800" <= char <= "\udfff" for char in value) or "\x00" in value:
+        raise FieldInvalid(f"{name} has characters that are not text", field=name)
+    return value
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        port_ok = parts.port is None or parts.port > 0
+    except ValueError:
+        port_ok = False
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_ok or any(c.isspace() for c in url):
+        raise FieldInvalid("audio_url must be an http or https address", field="audio_url")
+
+
+def _params(value: Any) -> Mapping[str, Any]:
+    if value in (None, ""):
+        return {}
+    if isinstance(value, str):
+        if len(value) > MOST_PARAMS_CHARS:
+            raise FieldInvalid(f"params may have at most {MOST_PARAMS_CHARS} characters", field="params")
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise FieldInvalid("params must be JSON", field="params") from None
+    if not isinstance(value, dict):
+        raise FieldInvalid("params must be a JSON object", field="params")
+    return value

@@ -1,0 +1,62 @@
+"""The site's process: read settings, make the app, listen, serve, and end well."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from project.app import Application, create_app
+from project.bootstrap import listen, serve
+from project.config import Settings
+from project.errors import SpacesError
+from project.logs import set_up_logging
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+@click.option("--host", help="Address to listen on (default 127.0.0.1).")
+@click.option("--port", type=int, help="Port to listen on (default 5001); 0 takes a free one.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the database and the files.")
+def main(host: str | None, port: int | None, data_dir: Path | None) -> None:
+    """Start the WebSocket Spaces site."""
+    try:
+        settings = Settings.from_environment(host=host, port=port, data_dir=data_dir)
+        listener = listen(settings.host, settings.port)
+        settings = settings.with_port(listener.getsockname()[1])
+        set_up_logging(settings.log_file)
+        application = create_app(settings)
+    except SpacesError as error:
+        sys.exit(f"ERROR {error.message}")
+    except OSError as error:
+        sys.exit(f"ERROR cannot listen on {host or 'the address'}:{port or ''} {error.strerror or error}".strip())
+    application.start()
+    _end_on_signals(application)
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+    print(f"Running on http://{shown}:{settings.port} (Press CTRL+C to quit)", flush=True)
+    serve(settings.async_mode, listener, application.flask)
+
+
+def _end_on_signals(application: Application) -> None:
+    def end(number: int, _frame: FrameType | None) -> None:
+        # A task of the loop does the ending: a signal handler may interrupt anything and must not wait.
+        application.runtime.spawn(_end, application, number)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+
+
+def _end(application: Application, number: int) -> None:
+    log.info("stopping on signal %s", number)
+    try:
+        application.stop()
+    finally:
+        logging.shutdown()
+        # The server's loop has no way out of its own that works in all three modes; all that matters is on disk.
+        os._exit(0)

@@ -1,0 +1,95 @@
+"""Spaces and their worker tokens: make, change, delete, find."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from typing import Final
+
+from project.clock import Clock
+from project.core.model import Request, Space, SpaceSettings, User, WorkerToken
+from project.errors import Conflict, FieldInvalid, SpaceNotFound
+from project.storage.port import SpaceStore
+
+TOKEN_PREFIX: Final = "wsp_"
+MOST_LIVE_TOKENS: Final = 2
+"""Two, so that a token can be replaced while the old one still works."""
+
+
+class Spaces:
+    """The use cases around spaces. ``on_removed`` is told the open requests of a space that was deleted."""
+
+    def __init__(self, store: SpaceStore, clock: Clock, on_removed: Callable[[tuple[Request, ...]], None]):
+        self._store = store
+        self._clock = clock
+        self._on_removed = on_removed
+
+    def create(self, settings: SpaceSettings, owner: User) -> Space:
+        """Make a space. Names need not be unique; a worker is refused an ambiguous one."""
+        space = Space(id=secrets.token_hex(8), settings=settings, created_at=self._clock(), owner_id=owner.id)
+        self._store.add(space)
+        return space
+
+    def edit(self, space_id: str, settings: SpaceSettings) -> Space:
+        """Change a space. Raises SpaceNotFound."""
+        return _found(self._store.change(space_id, settings))
+
+    def remove(self, space_id: str) -> None:
+        """Delete a space; its open requests end. Raises SpaceNotFound."""
+        self.get(space_id)
+        self._on_removed(self._store.remove(space_id, now=self._clock()))
+
+    def get(self, space_id: str) -> Space:
+        """One space. Raises SpaceNotFound."""
+        return _found(self._store.get(space_id))
+
+    def named(self, name: str) -> tuple[Space, ...]:
+        """Every space of exactly that name."""
+        return self._store.named(name)
+
+    def all(self) -> tuple[Space, ...]:
+        """Every space, newest first."""
+        return self._store.all()
+
+    def make_token(self, space_id: str, name: str) -> tuple[WorkerToken, str]:
+        """A new worker token and its text, which is shown this once. Raises SpaceNotFound, FieldInvalid, Conflict."""
+        self.get(space_id)
+        name = name.strip()
+        if not name or len(name) > 100:
+            raise FieldInvalid("A token needs a name of at most 100 characters", field="token_name")
+        if sum(token.revoked_at is None for token in self._store.tokens(space_id)) >= MOST_LIVE_TOKENS:
+            raise Conflict(f"A space has at most {MOST_LIVE_TOKENS} live tokens; revoke one first", field="token_name")
+        token_id = secrets.token_hex(6)
+        text = f"{TOKEN_PREFIX}{token_id}_{secrets.token_urlsafe(32)}"
+        token = WorkerToken(token_id, space_id, name, _hash(text), self._clock())
+        self._store.add_token(token)
+        return token, text
+
+    def tokens(self, space_id: str) -> tuple[WorkerToken, ...]:
+        """A space's tokens, revoked ones too, newest first."""
+        return self._store.tokens(space_id)
+
+    def revoke_token(self, space_id: str, token_id: str) -> bool:
+        """Whether a live token of that space was revoked."""
+        if all(token.id != token_id for token in self._store.tokens(space_id)):
+            return False
+        return self._store.revoke_token(token_id, now=self._clock())
+
+    def check_token(self, space_id: str, text: str) -> bool:
+        """Whether the text is a live token of the space; it counts as used."""
+        if not text.startswith(TOKEN_PREFIX):
+            return False
+        # The secret has 256 random bits, so its plain hash can be looked up; there is nothing to guess or to time.
+        token = self._store.use_token(_hash(text), now=self._clock())
+        return token is not None and token.space_id == space_id
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _found(space: Space | None) -> Space:
+    if space is None:
+        raise SpaceNotFound
+    return space
