@@ -1,0 +1,1 @@
+"""Who people are: users, passwords, logins that live on the server."""

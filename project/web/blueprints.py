@@ -1,0 +1,47 @@
+"""Every room of the site, one line each, and how they are put into an app."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask import Blueprint, Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from project.web import admin, auth, files, health, pages, stream, submissions
+from project.web.errors import set_up_errors
+from project.web.i18n import set_up_languages
+from project.web.policy import check_policies, enforce
+from project.web.site import Site
+from project.web.uploads import MOST_PARTS, MOST_TEXT_BYTES, UploadRequest, discard_received
+
+BLUEPRINTS: Final[tuple[Blueprint, ...]] = (
+    pages.blueprint,
+    auth.blueprint,
+    submissions.blueprint,
+    stream.blueprint,
+    files.blueprint,
+    admin.blueprint,
+    health.blueprint,
+)
+
+
+def set_up_web(app: Flask, site: Site) -> None:
+    """Register every room, the error answers, the languages; refuse an app with an endpoint without a policy."""
+    app.extensions["spaces"] = site
+    app.request_class = UploadRequest
+    app.config.update(
+        MAX_CONTENT_LENGTH=site.settings.max_upload_bytes + MOST_TEXT_BYTES,
+        MAX_FORM_MEMORY_SIZE=MOST_TEXT_BYTES,
+        MAX_FORM_PARTS=MOST_PARTS,
+        TEMPLATES_AUTO_RELOAD=False,
+    )
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    set_up_languages(app)
+    set_up_errors(app)
+    app.teardown_request(discard_received)
+    enforce(app)
+    check_policies(app)
+    if site.settings.proxy_hops:
+        hops = site.settings.proxy_hops
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

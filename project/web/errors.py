@@ -1,0 +1,53 @@
+"""Errors to answers: JSON for programs, a page for people, never a trace."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+from flask import Flask, Response, jsonify, make_response, render_template
+from werkzeug.exceptions import HTTPException
+
+from project.errors import BadInput, MethodNotAllowed, Missing, SpacesError, TooLarge
+from project.web.answers import wants_json
+
+log = logging.getLogger(__name__)
+_BY_STATUS: dict[int, type[SpacesError]] = {400: BadInput, 404: Missing, 405: MethodNotAllowed, 413: TooLarge}
+
+
+def set_up_errors(app: Flask) -> None:
+    """Answer every error of the tree, of the framework, and the unexpected."""
+
+    @app.errorhandler(SpacesError)
+    def known(error: SpacesError) -> Response:
+        return answer(error)
+
+    @app.errorhandler(HTTPException)
+    def foreign(error: HTTPException) -> Response:
+        status = error.code or 500
+        translated = _BY_STATUS.get(status, SpacesError)()
+        response = answer(translated, status)
+        if error.response is None:
+            response.headers.extend([(k, v) for k, v in error.get_headers() if k == "Allow"])
+        return response
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> Response:
+        log.error("unexpected error", exc_info=error)
+        return answer(SpacesError())
+
+
+def answer(error: SpacesError, status: int | None = None) -> Response:
+    """The answer to one error, with ``Retry-After`` where there is a time to wait."""
+    status = status or error.status
+    if wants_json():
+        response = jsonify(error.as_dict())
+    else:
+        response = make_response(
+            render_template("error.html", status=status, code=error.code, message=error.message)
+        )
+    response.status_code = status
+    response.headers["Cache-Control"] = "no-store"
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    return response

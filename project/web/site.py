@@ -1,0 +1,34 @@
+"""What the views may use, put together by ``create_app`` and reached through the app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from project.accounts.service import Accounts
+from project.config import Settings
+from project.relay.links import Links
+from project.relay.service import Relay
+from project.relay.spaces import Spaces
+from project.runtime import Runtime
+from project.storage.files import FileVault
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The use cases, the settings and the vault."""
+
+    settings: Settings
+    relay: Relay
+    spaces: Spaces
+    accounts: Accounts
+    vault: FileVault
+    links: Links
+    runtime: Runtime
+
+
+def current_site() -> Site:
+    """The site that is answering the current request."""
+    return cast(Site, current_app.extensions["spaces"])

@@ -1,0 +1,115 @@
+"""Live status as server-sent events: a space's badge and queue, and one request."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from project.core.model import User
+from project.errors import FieldInvalid, RateLimited
+from project.relay.service import Relay
+from project.relay.signals import request_topic, space_topic
+from project.runtime import Runtime
+from project.web.policy import current_user, policy
+from project.web.site import current_site
+
+blueprint = Blueprint("stream", __name__, url_prefix="/websockets")
+MOST_PER_USER = 8
+LIFETIME_S = 600.0
+COMMENT_S = 15.0
+RECHECK_S = 1.0
+LEAST_BETWEEN_S = 0.1
+"""A busy space changes a thousand times a second; nobody reads that fast."""
+_open: Counter[str] = Counter()
+_lock = threading.Lock()
+
+
+@blueprint.get("/stream")
+@policy("user")
+def stream() -> Response:
+    """Events ``space`` and ``request``, each with the JSON of its status route: at once, then at every change.
+
+    At least one of ``space_id`` and ``request_id``. The stream ends after ten minutes; a browser opens it again.
+    """
+    site, user = current_site(), current_user()
+    space_id, request_id = request.args.get("space_id", ""), request.args.get("request_id", "")
+    if not space_id and not request_id:
+        raise FieldInvalid("space_id or request_id is missing", field="space_id")
+    if space_id:
+        site.spaces.get(space_id)
+    if request_id:
+        site.relay.view(request_id, user)
+    events = _counted(user, _events(site.relay, site.runtime, user, space_id, request_id))
+    response = Response(events, content_type="text/event-stream; charset=utf-8")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
+def _counted(user: User, events: Iterator[str]) -> Iterator[str]:
+    with _lock:
+        if _open[user.id] >= MOST_PER_USER:
+            raise RateLimited("Too many open pages with live status", retry_after_s=10.0)
+        _open[user.id] += 1
+    return _Held(user, events)
+
+
+class _Held:
+    """The events of one stream; its place is given back when the server closes it, begun or not."""
+
+    def __init__(self, user: User, events: Iterator[str]):
+        self._user = user
+        self._events = events
+        self._held = True
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        return next(self._events)
+
+    def close(self) -> None:
+        """Give the place back, once."""
+        if self._held:
+            self._held = False
+            with _lock:
+                _open[self._user.id] -= 1
+                if not _open[self._user.id]:
+                    del _open[self._user.id]
+            self._events.close()  # type: ignore[attr-defined]
+
+
+def _events(relay: Relay, runtime: Runtime, user: User, space_id: str, request_id: str) -> Iterator[str]:
+    topics = ([space_topic(space_id)] if space_id else []) + ([request_topic(request_id)] if request_id else [])
+    sent: dict[str, str] = {}
+    quiet_s = alive_s = 0.0
+    with relay.watch(*topics) as watch:
+        yield "retry: 1000\n\n"
+        while alive_s < LIFETIME_S:
+            for name, body in _now(relay, user, space_id, request_id).items():
+                text = json.dumps(body, ensure_ascii=False)
+                if sent.get(name) != text:
+                    sent[name] = text
+                    quiet_s = 0.0
+                    yield f"event: {name}\ndata: {text}\n\n"
+            runtime.sleep(LEAST_BETWEEN_S)
+            waited_s = RECHECK_S if not watch.wait(RECHECK_S) else 0.0
+            quiet_s += waited_s + LEAST_BETWEEN_S
+            alive_s += waited_s + LEAST_BETWEEN_S
+            if quiet_s >= COMMENT_S:
+                quiet_s = 0.0
+                yield ": still here\n\n"
+
+
+def _now(relay: Relay, user: User, space_id: str, request_id: str) -> Mapping[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
+    if space_id:
+        found["space"] = relay.space_view(space_id).as_dict()
+    if request_id:
+        found["request"] = relay.view(request_id, user).as_dict()
+    return found

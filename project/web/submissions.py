@@ -1,0 +1,121 @@
+"""The relay over HTTP: submit, status, cancel (routes of the testing guide)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any, cast
+
+from flask import Blueprint, jsonify, request
+from werkzeug.datastructures import FileStorage
+from werkzeug.wrappers import Response
+
+from project.core.model import FileField, Space
+from project.core.submission import FILE_FIELDS, check_fields
+from project.errors import FieldInvalid, WorkerOffline
+from project.web.policy import current_user, policy
+from project.web.site import current_site
+from project.web.uploads import kept_files
+
+blueprint = Blueprint("submissions", __name__, url_prefix="/websockets")
+MOST_WAIT_S = 30.0
+
+
+@blueprint.post("/submit/<space_id>")
+@policy("user")
+def submit(space_id: str) -> Response:
+    """Accept a request: form or JSON fields ``prompt``, ``audio_url``, ``params``, files, and ``wait`` in seconds.
+
+    With ``wait`` the answer is the request's status once it is over, if that is in time.
+    """
+    site, user = current_site(), current_user()
+    space = site.spaces.get(space_id)
+    # What can be refused is refused before a long body is read.
+    if not site.relay.is_connected(space.id):
+        raise WorkerOffline
+    form = _fields()
+    wait_s = _seconds(form.get("wait", request.args.get("wait")))
+    chosen = _files()
+    submission = check_fields(space.settings, form, [field for field, _ in chosen])
+    with kept_files(chosen, time.time()) as files:
+        submitted = site.relay.submit(space, user, submission.with_files(files))
+    body: dict[str, Any] = {
+        "success": True,
+        "request_id": submitted.request.id,
+        "space_id": space.id,
+        "status": submitted.request.status.value,
+        "position": submitted.position,
+        "queue_size": submitted.position,
+    }
+    if wait_s:
+        view = site.relay.wait(submitted.request.id, user, wait_s)
+        body |= view.as_dict()
+    return _fresh(jsonify(body))
+
+
+@blueprint.get("/status")
+@policy("user")
+def status() -> Response:
+    """The whole truth about one request; ``wait`` seconds for it to be over, if asked."""
+    request_id = request.args.get("request_id", "")
+    if not request_id:
+        raise FieldInvalid("request_id is missing", field="request_id")
+    wait_s = _seconds(request.args.get("wait"))
+    relay = current_site().relay
+    view = relay.wait(request_id, current_user(), wait_s) if wait_s else relay.view(request_id, current_user())
+    return _fresh(jsonify(view.as_dict()))
+
+
+@blueprint.get("/space/<space_id>/status")
+@policy("public")
+def space_status(space_id: str) -> Response:
+    """Whether a space is connected, and how many requests are open there."""
+    space: Space = current_site().spaces.get(space_id)
+    return _fresh(jsonify(current_site().relay.space_view(space.id).as_dict()))
+
+
+@blueprint.post("/cancel/<request_id>")
+@policy("user")
+def cancel(request_id: str) -> Response:
+    """End a queued or running request; one that is over stays as it is."""
+    view = current_site().relay.cancel(request_id, current_user())
+    return _fresh(jsonify(view.as_dict()))
+
+
+def _fields() -> Mapping[str, Any]:
+    if not request.is_json:
+        return request.form
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        raise FieldInvalid("The body must be a JSON object", field="body")
+    return body
+
+
+def _files() -> list[tuple[FileField, FileStorage]]:
+    """The chosen files. A browser sends an empty part for an input that was left alone."""
+    chosen: list[tuple[FileField, FileStorage]] = []
+    for field, stored in request.files.items(multi=True):
+        if not stored.filename:
+            continue
+        if field not in FILE_FIELDS:
+            raise FieldInvalid(f"{field} is not a field of this form", field=field)
+        chosen.append((cast(FileField, field), stored))
+    return chosen
+
+
+def _seconds(value: Any) -> float:
+    if value in (None, ""):
+        return 0.0
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not 0 <= seconds <= MOST_WAIT_S:
+        raise FieldInvalid(f"wait must be a number of seconds from 0 to {MOST_WAIT_S:g}", field="wait")
+    return seconds
+
+
+def _fresh(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,116 @@
+"""Uploads stream to the vault as they come, hashed and measured; what no accepted request owns is removed again."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from flask import Request, g
+from werkzeug.datastructures import FileStorage
+
+from project.core.model import FileField, StoredFile
+from project.storage.files import IncomingFile
+from project.web.site import current_site
+
+MOST_NAME_CHARS = 150
+MOST_TEXT_BYTES = 1024 * 1024
+"""A prompt travels as a form field; the framework's default of half a megabyte is raised knowingly."""
+MOST_PARTS = 50
+_SNIFFED: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
+    (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
+    (re.compile(rb"GIF8[79]a"), "image/gif"),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp"),
+    (re.compile(rb"RIFF....WAVE", re.DOTALL), "audio/wav"),
+    (re.compile(rb"ID3|\xff[\xfb\xf3\xf2]"), "audio/mpeg"),
+    (re.compile(rb"OggS"), "audio/ogg"),
+    (re.compile(rb"fLaC"), "audio/flac"),
+    (re.compile(rb"....ftypM4A", re.DOTALL), "audio/mp4"),
+    (re.compile(rb"....ftyp", re.DOTALL), "video/mp4"),
+    (re.compile(rb"\x1aE\xdf\xa3"), "video/webm"),
+)
+INERT = frozenset(kind for _, kind in _SNIFFED)
+"""Types that a browser only shows or plays. Anything else is served as a download."""
+
+
+class UploadRequest(Request):
+    """A request whose file parts go straight to the vault, under random names."""
+
+    max_form_memory_size = MOST_TEXT_BYTES
+    max_form_parts = MOST_PARTS
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        incoming = current_site().vault.receive()
+        received().append(incoming)
+        return incoming  # type: ignore[return-value]
+
+
+def received() -> list[IncomingFile]:
+    """Files of the current request that nobody has decided on yet."""
+    if "incoming" not in g:
+        g.incoming = []
+    found: list[IncomingFile] = g.incoming
+    return found
+
+
+@contextmanager
+def kept_files(chosen: list[tuple[FileField, FileStorage]], now: float) -> Iterator[tuple[StoredFile, ...]]:
+    """The records of uploaded files, durable inside the block; if the block fails, they are removed again."""
+    incoming = [stored.stream for _, stored in chosen]
+    try:
+        files = []
+        for (field, stored), file in zip(chosen, incoming, strict=True):
+            assert isinstance(file, IncomingFile)
+            current_site().runtime.run_blocking(file.keep)
+            files.append(record(file, field=field, name=stored.filename or "", now=now))
+        yield tuple(files)
+    except BaseException:
+        for file in incoming:
+            if isinstance(file, IncomingFile):
+                file.discard()
+        raise
+    for file in incoming:
+        if isinstance(file, IncomingFile):
+            received().remove(file)
+
+
+def record(file: IncomingFile, *, field: FileField, name: str, now: float, request_id: str = "") -> StoredFile:
+    """The record of a received file; its type is what its first bytes say, never what the sender says."""
+    return StoredFile(
+        id=file.id,
+        request_id=request_id,
+        field=field,
+        name=clean_name(name),
+        content_type=sniffed(file.head),
+        size_bytes=file.size_bytes,
+        sha256=file.sha256,
+        created_at=now,
+    )
+
+
+def discard_received(_error: Any = None) -> None:
+    """Remove what the request brought and nobody kept."""
+    for file in received():
+        file.discard()
+    received().clear()
+
+
+def sniffed(head: bytes) -> str:
+    """The media type of a file that begins so, or ``application/octet-stream``."""
+    return next((kind for pattern, kind in _SNIFFED if pattern.match(head)), "application/octet-stream")
+
+
+def clean_name(name: str) -> str:
+    """A file name as people see it: no folders, no characters that cannot be seen or that turn the text around."""
+    last = re.split(r"[/\\]", name)[-1]
+    visible = "".join(char for char in last if not unicodedata.category(char).startswith("C"))
+    return visible.strip(" .")[:MOST_NAME_CHARS] or "file"
