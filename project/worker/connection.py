@@ -1,0 +1,136 @@
+"""One connection to the site at a time: open, register, stay, and open again for as long as it takes."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import engineio
+import socketio
+
+from project.wire import events
+from project.worker.errors import ConnectionFailed, RegistrationRefused
+
+FIRST_RETRY_S = 0.2
+MOST_RETRY_S = 15.0
+OPEN_TIMEOUT_S = 10.0
+REGISTER_TIMEOUT_S = 15.0
+PASSING = frozenset({"storage_unavailable", "disk_full", "internal_error", "try_later"})
+"""Refusals that have nothing to do with this worker."""
+
+
+class _InOrder(engineio.Client):  # type: ignore[misc]
+    """Runs handlers in the order of their frames. The stock client starts a thread each, and they overtake."""
+
+    def _trigger_event(self, event: str, *arguments: Any, **options: Any) -> Any:
+        options["run_async"] = False
+        return super()._trigger_event(event, *arguments, **options)
+
+
+class _Client(socketio.Client):  # type: ignore[misc]
+    def _engineio_client_class(self) -> type:
+        return _InOrder
+
+
+class Connection:
+    """The socket. ``on_event(name, data)`` gets what the site sends; it must only take note and return."""
+
+    def __init__(self, host: str, on_event: Callable[[str, Mapping[str, Any]], None]):
+        self._host = host
+        self._on_event = on_event
+        self._client: socketio.Client | None = None
+        self._gone = threading.Event()
+        self._response: Mapping[str, Any] | None = None
+        self._answered = threading.Event()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be sent."""
+        return self._client is not None and not self._gone.is_set()
+
+    def open(self) -> None:
+        """Connect, by WebSocket only. Raises ConnectionFailed."""
+        self._gone, self._answered, self._response = threading.Event(), threading.Event(), None
+        gone, answered = self._gone, self._answered
+        client = _Client(reconnection=False, handle_sigint=False, request_timeout=OPEN_TIMEOUT_S)
+
+        def response(data: Any) -> None:
+            self._response = data if isinstance(data, dict) else {}
+            answered.set()
+
+        def disconnected(*_reason: object) -> None:
+            gone.set()
+            answered.set()
+
+        client.on(events.REGISTER_RESPONSE, response)
+        client.on("disconnect", disconnected)
+        for name in (events.REQUEST, events.CANCEL, events.SITE_DRAINING):
+            client.on(name, self._receiver(name))
+        try:
+            client.connect(self._host, transports=["websocket"], wait_timeout=OPEN_TIMEOUT_S)
+        except (socketio.exceptions.ConnectionError, OSError, ValueError) as error:
+            raise ConnectionFailed(_plain(error)) from error
+        self._client = client
+
+    def _receiver(self, name: str) -> Callable[[Any], None]:
+        def receive(data: Any) -> None:
+            if isinstance(data, dict):
+                self._on_event(name, data)
+
+        return receive
+
+    def register(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Send ``register`` and return the site's answer. Raises RegistrationRefused or ConnectionFailed."""
+        self.emit(events.REGISTER, message)
+        self._answered.wait(REGISTER_TIMEOUT_S)
+        response = self._response
+        if response is None:
+            raise ConnectionFailed("the site did not answer the registration")
+        if not response.get("success"):
+            text, code = str(response.get("message") or "registration refused"), str(response.get("code") or "")
+            if code in PASSING:
+                raise ConnectionFailed(text)
+            raise RegistrationRefused(text, code)
+        return response
+
+    def emit(self, event: str, message: Mapping[str, Any], answer: Callable[[Any], None] | None = None) -> bool:
+        """Send a message; ``answer`` gets its acknowledgement, if one comes. Whether it was sent."""
+        client = self._client
+        if client is None or self._gone.is_set():
+            return False
+        try:
+            client.emit(event, dict(message), callback=answer)
+        except (socketio.exceptions.SocketIOError, OSError):
+            return False
+        return True
+
+    def wait_until_gone(self, timeout_s: float) -> bool:
+        """Whether the connection is gone, waiting up to ``timeout_s`` for it."""
+        return self._gone.wait(timeout_s)
+
+    def close(self) -> None:
+        """Close the connection, if it is open."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.disconnect()
+        self._gone.set()
+
+
+def retries() -> Iterator[float]:
+    """Seconds to wait before each next try: growing, with jitter, so that many workers do not come back at once."""
+    delay_s = FIRST_RETRY_S
+    while True:
+        yield delay_s * random.uniform(0.5, 1.5)
+        delay_s = min(MOST_RETRY_S, delay_s * 2)
+
+
+def _plain(error: BaseException) -> str:
+    """The reason in a few words: what the innermost error says."""
+    cause: BaseException = error
+    while cause.__cause__ is not None or cause.__context__ is not None:
+        cause = cause.__cause__ or cause.__context__ or cause
+    if isinstance(cause, ConnectionRefusedError):
+        return "Connection refused"
+    return str(cause) or str(error) or type(error).__name__

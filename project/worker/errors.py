@@ -1,0 +1,33 @@
+"""What can go wrong on the worker's side."""
+
+from __future__ import annotations
+
+from project.errors import SpacesError
+
+
+class WorkerError(SpacesError):
+    """The worker cannot go on."""
+
+    code = "worker_failed"
+
+
+class RegistrationRefused(WorkerError):
+    """The site does not accept this worker."""
+
+    code = "registration_refused"
+
+    def __init__(self, message: str, reason: str):
+        super().__init__(message)
+        self.reason = reason
+
+
+class ConnectionFailed(WorkerError):
+    """The site cannot be reached."""
+
+    code = "connection_failed"
+
+
+class TransferFailed(WorkerError):
+    """A file could not be fetched or returned whole."""
+
+    code = "transfer_failed"
