@@ -1,0 +1,54 @@
+"""The command line of ``mock_app.py``. The standard library's parser: a worker's host has nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from project.worker.errors import WorkerError
+from project.worker.mock.journal import Journal
+from project.worker.mock.model import MockModel
+from project.worker.worker import Worker
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve a space until Ctrl+C; exit code 0 then, 1 when the site does not accept the mock."""
+    sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    options = _parser().parse_args(arguments)
+    if not 0 <= options.min_seconds <= options.max_seconds:
+        _parser().error("--min-seconds must be 0 or more and not above --max-seconds")
+    journal = Journal(options.host, options.spaces, verbose=options.verbose)
+    journal.banner()
+    try:
+        worker = Worker(
+            MockModel(options.min_seconds, options.max_seconds, options.fail_rate, options.seed),
+            host=options.host,
+            space=options.spaces,
+            token=options.token,
+            capacity=options.capacity,
+            watcher=journal,
+        )
+        worker.run()
+    except (WorkerError, ValueError) as error:
+        print(f"[ERROR] {error}", flush=True)
+        sys.exit(1)
+    journal.statistics()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mock_app.py", description="Serve a space with a mock model.")
+    parser.add_argument("--host", default="http://localhost:5001", help="address of the site (default %(default)s)")
+    parser.add_argument("--spaces", required=True, metavar="NAME", help="name of the space to serve (case-sensitive)")
+    parser.add_argument("--verbose", action="store_true", help="more detail of each request")
+    parser.add_argument("--min-seconds", type=float, default=1.0, help="shortest pretended work (default %(default)s)")
+    parser.add_argument("--max-seconds", type=float, default=5.0, help="longest pretended work (default %(default)s)")
+    parser.add_argument(
+        "--token",
+        default=os.environ.get("SPACES_WORKER_TOKEN", ""),
+        help="the space's worker token; needed unless the site runs on this machine (or SPACES_WORKER_TOKEN)",
+    )
+    parser.add_argument("--capacity", type=int, default=16, help="requests to keep at hand (default %(default)s)")
+    parser.add_argument("--fail-rate", type=float, default=0.0, help="share of requests to fail, from 0 to 1")
+    parser.add_argument("--seed", type=int, help="make the pretended work repeatable")
+    return parser
