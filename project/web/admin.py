@@ -1,0 +1,154 @@
+"""The administrators' pages: spaces, worker tokens, people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from project.core.model import SpaceSettings
+from project.core.spaces import CARD_TYPES, COVER_TYPES, parse_settings
+from project.errors import SpacesError
+from project.web.answers import wants_json
+from project.web.errors import answer
+from project.web.policy import current_user, policy
+from project.web.site import current_site
+
+blueprint = Blueprint("admin", __name__, url_prefix="/admin")
+_FIELDS = {
+    "ws_enable_prompt": "enable_prompt",
+    "ws_enable_audio": "enable_audio",
+    "ws_enable_video": "enable_video",
+    "ws_enable_file_upload": "enable_file_upload",
+    "ws_rate_limit_seconds": "rate_limit_s",
+    "ws_max_queue": "max_queue",
+    "ws_max_workers": "max_workers",
+    "ws_run_timeout_seconds": "run_timeout_s",
+    "ws_queue_timeout_seconds": "queue_timeout_s",
+}
+
+
+@blueprint.get("/")
+@policy("admin")
+def dashboard() -> str:
+    """Spaces with their state, and what was asked lately."""
+    site = current_site()
+    rows = [(space, site.relay.space_view(space.id)) for space in site.spaces.all()]
+    names = {space.id: space.name for space, _ in rows}
+    recent = site.relay.listing(None, limit=15)
+    return render_template("admin/dashboard.html", rows=rows, recent=recent.items, names=names)
+
+
+@blueprint.get("/space/add")
+@policy("admin")
+def add_form() -> str:
+    """The form of a new space."""
+    return render_template("admin/add.html", form=_form_of(SpaceSettings(name="")), error=None, **_choices())
+
+
+@blueprint.post("/space/add")
+@policy("admin")
+def add() -> Response:
+    """Make a space and go to its page."""
+    try:
+        space = current_site().spaces.create(parse_settings(request.form), current_user())
+    except SpacesError as error:
+        return _again("admin/add.html", error)
+    return redirect(url_for("admin.edit_form", space_id=space.id))
+
+
+@blueprint.get("/space/edit/<space_id>")
+@policy("admin")
+def edit_form(space_id: str) -> str:
+    """A space's settings, how to run a worker for it, and its tokens."""
+    settings = current_site().spaces.get(space_id).settings
+    return render_template("admin/edit.html", form=_form_of(settings), error=None, **_edited(space_id), **_choices())
+
+
+@blueprint.post("/space/edit/<space_id>")
+@policy("admin")
+def edit(space_id: str) -> Response:
+    """Change a space."""
+    try:
+        current_site().spaces.edit(space_id, parse_settings(request.form))
+    except SpacesError as error:
+        current_site().spaces.get(space_id)
+        return _again("admin/edit.html", error, **_edited(space_id))
+    return redirect(url_for("admin.edit_form", space_id=space_id, saved=1))
+
+
+@blueprint.post("/space/delete/<space_id>")
+@policy("admin")
+def delete(space_id: str) -> Response:
+    """Delete a space; its open requests end."""
+    current_site().spaces.remove(space_id)
+    return redirect(url_for("admin.dashboard"))
+
+
+@blueprint.post("/space/<space_id>/tokens")
+@policy("admin")
+def make_token(space_id: str) -> Response:
+    """Make a worker token and show it, this once."""
+    try:
+        _, text = current_site().spaces.make_token(space_id, request.form.get("token_name", ""))
+    except SpacesError as error:
+        return _again("admin/edit.html", error, settings_kept=True, **_edited(space_id))
+    form = _form_of(current_site().spaces.get(space_id).settings)
+    page = render_template(
+        "admin/edit.html", form=form, error=None, new_token=text, **_edited(space_id), **_choices()
+    )
+    response = make_response(page)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blueprint.post("/space/<space_id>/tokens/<token_id>/revoke")
+@policy("admin")
+def revoke_token(space_id: str, token_id: str) -> Response:
+    """Revoke a worker token."""
+    current_site().spaces.revoke_token(space_id, token_id)
+    return redirect(url_for("admin.edit_form", space_id=space_id))
+
+
+@blueprint.get("/users")
+@policy("admin")
+def users() -> str:
+    """Everybody with a login."""
+    return render_template("admin/users.html", users=current_site().accounts.users())
+
+
+def _edited(space_id: str) -> dict[str, Any]:
+    site = current_site()
+    space = site.spaces.get(space_id)
+    return {
+        "space": space,
+        "view": site.relay.space_view(space_id),
+        "tokens": site.spaces.tokens(space_id),
+        "namesakes": len(site.spaces.named(space.name)) - 1,
+        "host": site.settings.public_origin or request.host_url.rstrip("/"),
+        "recent": site.relay.listing(None, space_id=space_id, limit=10).items,
+    }
+
+
+def _again(template: str, error: SpacesError, *, settings_kept: bool = False, **context: Any) -> Response:
+    """The form once more, as it was typed, with what is wrong; or JSON for a program."""
+    if wants_json():
+        return answer(error)
+    form: Mapping[str, Any] = _form_of(context["space"].settings) if settings_kept else dict(request.form)
+    return make_response(render_template(template, form=form, error=error, **context, **_choices()), error.status)
+
+
+def _form_of(settings: SpaceSettings) -> dict[str, Any]:
+    values = asdict(settings)
+    form = {name: values[name] for name in ("name", "description", "card_type", "cover", "cover_type")}
+    for field, name in _FIELDS.items():
+        value = values[name]
+        form[field] = ("on" if value else "") if isinstance(value, bool) else f"{value:g}"
+    return form
+
+
+def _choices() -> dict[str, Any]:
+    return {"card_types": CARD_TYPES, "cover_types": COVER_TYPES}

@@ -1,0 +1,93 @@
+"""The pages people see: spaces, one space, their requests."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, current_app, redirect, render_template, request
+from werkzeug.wrappers import Response
+
+from project.core.model import Space
+from project.errors import FieldInvalid
+from project.web.i18n import COOKIE, LANGUAGES
+from project.web.policy import current_user, policy
+from project.web.site import current_site
+
+blueprint = Blueprint("pages", __name__)
+DEFAULT_COVER = "default.png"
+ON_A_PAGE = 20
+
+
+@blueprint.get("/")
+@policy("public")
+def index() -> str:
+    """Every space, with its state."""
+    relay = current_site().relay
+    cards = [(space, relay.space_view(space.id), cover_of(space)) for space in current_site().spaces.all()]
+    return render_template("index.html", cards=cards)
+
+
+@blueprint.get("/ai_project/<space_id>")
+@policy("user")
+def space(space_id: str) -> str:
+    """One space: its form, its state, and one's own requests to it."""
+    site, user = current_site(), current_user()
+    found = site.spaces.get(space_id)
+    page = site.relay.listing(user, space_id=space_id, limit=5)
+    return render_template(
+        "space.html",
+        space=found,
+        settings=asdict(found.settings),
+        view=site.relay.space_view(space_id),
+        art=cover_of(found),
+        recent=page.items,
+        most_bytes=site.settings.max_upload_bytes,
+    )
+
+
+@blueprint.get("/requests")
+@policy("user")
+def requests() -> str:
+    """One's own requests, newest first."""
+    before = request.args.get("before", "")
+    page = current_site().relay.listing(
+        current_user(), limit=ON_A_PAGE, before_seq=int(before) if re.fullmatch(r"[0-9]{1,18}", before) else None
+    )
+    names = {space.id: space.name for space in current_site().spaces.all()}
+    return render_template("requests.html", page=page, names=names)
+
+
+@blueprint.get("/requests/<request_id>")
+@policy("user")
+def one_request(request_id: str) -> str:
+    """The lasting page of one request."""
+    view = current_site().relay.view(request_id, current_user())
+    spaces = {space.id: space for space in current_site().spaces.all()}
+    return render_template("request.html", view=view, space=spaces.get(view.request.space_id))
+
+
+@blueprint.post("/language")
+@policy("public")
+def language() -> Response:
+    """Choose a language, and go back to where one was."""
+    chosen = request.form.get("language", "")
+    if chosen not in LANGUAGES:
+        raise FieldInvalid(f"language must be one of: {', '.join(LANGUAGES)}", field="language")
+    came_from = urlsplit(request.referrer or "/")
+    response = redirect(came_from.path + (f"?{came_from.query}" if came_from.query else "") or "/")
+    response.set_cookie(COOKIE, chosen, max_age=365 * 86400, samesite="Lax", httponly=True)
+    return response
+
+
+def cover_of(found: Space) -> dict[str, Any]:
+    """What to show as a space's cover: an emoji, or a picture of ``static/covers`` (the default one if it is not there)."""
+    if found.settings.cover_type == "emoji":
+        return {"emoji": found.settings.cover, "picture": None}
+    folder = Path(current_app.static_folder or "") / "covers"
+    name = found.settings.cover if (folder / found.settings.cover).is_file() else DEFAULT_COVER
+    return {"emoji": None, "picture": f"covers/{name}"}
+
