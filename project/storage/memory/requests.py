@@ -1,0 +1,305 @@
+"""Requests in memory: the same moves as in SQL, on dictionaries, under one lock."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Generic, TypeVar
+
+from project.core import leases, limits, moves
+from project.core.leases import Verdict
+from project.core.model import Request, StoredFile, Transition
+from project.core.states import Status
+from project.errors import SpaceNotFound
+from project.storage.port import (
+    Claim,
+    Finish,
+    Finished,
+    Page,
+    Pending,
+    Renew,
+    Report,
+    Resume,
+    Resumed,
+    Submit,
+    Submitted,
+)
+
+T = TypeVar("T")
+
+
+class Done(Generic[T]):
+    """An answer that is there already."""
+
+    def __init__(self, value: T):
+        self._value = value
+
+    def wait(self) -> T:
+        """The answer."""
+        return self._value
+
+    def result(self) -> T:
+        """The answer."""
+        return self._value
+
+    def on_done(self, listener: Callable[[Pending[T]], None]) -> None:
+        """Call ``listener`` now."""
+        listener(self)
+
+
+class MemoryRequests:
+    """``RequestStore`` in memory. ``has_space`` says which spaces there are."""
+
+    def __init__(self, has_space: Callable[[str], bool], lock: threading.RLock):
+        self._has_space = has_space
+        self._lock = lock
+        self._requests: dict[str, Request] = {}
+        self._history: dict[str, list[Transition]] = {}
+        self._files: dict[str, StoredFile] = {}
+        self._last_seq = 0
+
+    def submit(self, command: Submit) -> Submitted:
+        """See the port."""
+        with self._lock:
+            if not self._has_space(command.space_id):
+                raise SpaceNotFound
+            queued = sum(1 for _ in self._queued(command.space_id))
+            refusal = limits.refuse_submission(command, queued=queued, last_at=self._last_at(command))
+            if refusal is not None:
+                raise refusal
+            self._last_seq += 1
+            request = replace(moves.submitted(command), seq=self._last_seq, files=())
+            self._requests[request.id] = request
+            self._history[request.id] = [moves.transition(None, request, at=command.now)]
+            for file in command.files:
+                self._files[file.id] = file
+            return Submitted(self._whole(request), queued + 1)
+
+    def claim(self, command: Claim) -> tuple[Request, ...]:
+        """See the port."""
+        with self._lock:
+            waiting = list(self._queued(command.space_id))[: command.limit]
+            pairs = [
+                (
+                    request,
+                    moves.claimed(
+                        request,
+                        claim_id=command.claim_id,
+                        connection_id=command.connection_id,
+                        worker_id=command.worker_id,
+                        now=command.now,
+                        lease_s=command.lease_s,
+                        starts=command.starts,
+                    ),
+                )
+                for request in waiting
+            ]
+            return tuple(self._whole(request) for request in self._save(pairs, command.now))
+
+    def finish(self, command: Finish) -> Finished:
+        """See the port."""
+        with self._lock:
+            request = self._requests.get(command.request_id)
+            verdict = leases.judge(
+                request, space_id=command.space_id, connection_id=command.connection_id, lease_id=command.lease_id
+            )
+            if verdict is Verdict.UNKNOWN or request is None:
+                return Finished(verdict, None)
+            if verdict is Verdict.RECORDED:
+                for after in moves.finishing(request, command):
+                    self._save([(request, after)], command.now)
+                    request = after
+            return Finished(verdict, self._whole(request))
+
+    def finish_later(self, command: Finish) -> Pending[Finished]:
+        """See the port."""
+        return Done(self.finish(command))
+
+    def renew(self, command: Renew) -> frozenset[str]:
+        """See the port."""
+        with self._lock:
+            kept = set()
+            for request_id, lease_id in command.leases.items():
+                request = self._held(request_id, command.space_id, lease_id)
+                if request is not None:
+                    started = request_id in command.started
+                    self._requests[request_id] = moves.renewed(
+                        request, now=command.now, lease_s=command.lease_s, started=started
+                    )
+                    kept.add(request_id)
+            return frozenset(kept)
+
+    def report(self, command: Report) -> Request | None:
+        """See the port."""
+        with self._lock:
+            request = self._held(command.request_id, command.space_id, command.lease_id)
+            if request is None:
+                return None
+            self._requests[request.id] = moves.reporting(request, command)
+            return self._requests[request.id]
+
+    def report_later(self, command: Report) -> Pending[Request | None]:
+        """See the port."""
+        return Done(self.report(command))
+
+    def resume(self, command: Resume) -> Resumed:
+        """See the port."""
+        with self._lock:
+            keep = []
+            for request_id, lease_id in command.leases.items():
+                request = self._requests.get(request_id)
+                if request is None or not leases.holds(request, space_id=command.space_id, lease_id=lease_id):
+                    continue
+                after = moves.resumed(
+                    request,
+                    connection_id=command.connection_id,
+                    now=command.now,
+                    lease_s=command.lease_s,
+                    started=request_id in command.started,
+                )
+                self._save([(request, after)], command.now, "resumed")
+                keep.append(request_id)
+            dropped = [
+                request
+                for request in self._requests.values()
+                if command.worker_id
+                and request.status is Status.PROCESSING
+                and request.space_id == command.space_id
+                and request.worker_id == command.worker_id
+                and request.id not in keep
+            ]
+            return Resumed(tuple(keep), self._lose(dropped, keep_lease=True, now=command.now))
+
+    def release(self, connection_id: str, *, keep_lease: bool, now: float) -> tuple[Request, ...]:
+        """See the port."""
+        with self._lock:
+            held = [
+                request
+                for request in self._requests.values()
+                if request.status is Status.PROCESSING and request.connection_id == connection_id
+            ]
+            return self._lose(held, keep_lease=keep_lease, now=now)
+
+    def expire(self, now: float, *, limit: int = 500) -> tuple[Request, ...]:
+        """See the port."""
+        with self._lock:
+            pairs = [(r, moves.expired(r, now=now)) for r in self._requests.values() if not r.is_over]
+            return self._save([(before, after) for before, after in pairs if before is not after][:limit], now)
+
+    def extend_leases(self, until: float) -> int:
+        """See the port."""
+        with self._lock:
+            short = [
+                request
+                for request in self._requests.values()
+                if request.status is Status.PROCESSING and (request.lease_until or 0.0) < until
+            ]
+            for request in short:
+                self._requests[request.id] = replace(request, lease_until=until)
+            return len(short)
+
+    def cancel(self, request_id: str, *, now: float, code: str) -> Request | None:
+        """See the port."""
+        ended = self.cancel_where(lambda request: request.id == request_id, now=now, code=code)
+        return ended[0] if ended else None
+
+    def cancel_where(self, wanted: Callable[[Request], bool], *, now: float, code: str) -> tuple[Request, ...]:
+        """End every open request that ``wanted`` selects; the requests as they were before."""
+        with self._lock:
+            before = [request for request in self._requests.values() if not request.is_over and wanted(request)]
+            self._save([(r, moves.ended(r, status=Status.CANCELLED, code=code, now=now)) for r in before], now)
+            return tuple(before)
+
+    def get(self, request_id: str) -> Request | None:
+        """See the port."""
+        with self._lock:
+            request = self._requests.get(request_id)
+            return self._whole(request) if request is not None else None
+
+    def positions(self, request_ids: Collection[str]) -> Mapping[str, int]:
+        """See the port."""
+        with self._lock:
+            spaces = {self._requests[key].space_id for key in request_ids if key in self._requests}
+            places = {r.id: n for space_id in spaces for n, r in enumerate(self._queued(space_id), start=1)}
+            return {key: places[key] for key in request_ids if key in places}
+
+    def queue_size(self, space_id: str) -> int:
+        """See the port."""
+        with self._lock:
+            return sum(not r.is_over for r in self._requests.values() if r.space_id == space_id)
+
+    def waiting_spaces(self) -> frozenset[str]:
+        """See the port."""
+        with self._lock:
+            return frozenset(r.space_id for r in self._requests.values() if r.status is Status.QUEUED)
+
+    def list(
+        self, *, user_id: str | None = None, space_id: str | None = None, limit: int = 50, before_seq: int | None = None
+    ) -> Page:
+        """See the port."""
+        with self._lock:
+            found = [
+                request
+                for request in reversed(self._requests.values())
+                if user_id in (None, request.user_id)
+                and space_id in (None, request.space_id)
+                and (before_seq is None or request.seq < before_seq)
+            ]
+            return Page(tuple(found[:limit]), found[limit - 1].seq if len(found) > limit else None)
+
+    def history(self, request_id: str) -> tuple[Transition, ...]:
+        """See the port."""
+        with self._lock:
+            return tuple(self._history.get(request_id, ()))
+
+    def add_file(self, file: StoredFile) -> None:
+        """See the port."""
+        with self._lock:
+            self._files[file.id] = file
+
+    def get_file(self, file_id: str) -> StoredFile | None:
+        """See the port."""
+        return self._files.get(file_id)
+
+    def file_ids(self) -> frozenset[str]:
+        """See the port."""
+        with self._lock:
+            return frozenset(self._files)
+
+    # -- under the lock ---------------------------------------------------------------------------------------------
+
+    def _queued(self, space_id: str) -> Iterable[Request]:
+        return (r for r in self._requests.values() if r.status is Status.QUEUED and r.space_id == space_id)
+
+    def _last_at(self, command: Submit) -> float | None:
+        of_person = (
+            request.created_at
+            for request in self._requests.values()
+            if request.user_id == command.user_id and request.space_id == command.space_id
+        )
+        return max(of_person, default=None)
+
+    def _held(self, request_id: str, space_id: str, lease_id: str) -> Request | None:
+        request = self._requests.get(request_id)
+        if request is None or request.status is not Status.PROCESSING:
+            return None
+        return request if leases.holds(request, space_id=space_id, lease_id=lease_id) else None
+
+    def _lose(self, requests: Iterable[Request], *, keep_lease: bool, now: float) -> tuple[Request, ...]:
+        pairs = [(request, moves.lost(request, keep_lease=keep_lease, now=now)) for request in requests]
+        return self._save(pairs, now, "worker_lost")
+
+    def _save(self, pairs: Iterable[tuple[Request, Request]], now: float, reason: str = "") -> tuple[Request, ...]:
+        changed = []
+        for before, after in pairs:
+            if before.status is not after.status:
+                row = moves.transition(before, after, at=now, reason=reason or after.code or "")
+                self._history[after.id].append(row)
+            self._requests[after.id] = after
+            changed.append(after)
+        return tuple(changed)
+
+    def _whole(self, request: Request) -> Request:
+        files = [file for file in self._files.values() if file.request_id == request.id]
+        return moves.with_files(request, tuple(sorted(files, key=lambda file: (file.created_at, file.id))))

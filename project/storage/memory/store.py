@@ -1,0 +1,211 @@
+"""Spaces, accounts and presence in memory, and the whole store."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+from project.core.model import Request, Session, Space, SpaceSettings, User, Worker, WorkerToken
+from project.errors import UsernameTaken
+from project.storage.memory.requests import MemoryRequests
+from project.storage.port import Store
+
+
+class MemorySpaces:
+    """``SpaceStore`` in memory."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock
+        self._spaces: dict[str, Space] = {}
+        self._tokens: dict[str, WorkerToken] = {}
+        self.requests = MemoryRequests(self._spaces.__contains__, lock)
+
+    def add(self, space: Space) -> None:
+        """See the port."""
+        with self._lock:
+            self._spaces[space.id] = space
+
+    def change(self, space_id: str, settings: SpaceSettings) -> Space | None:
+        """See the port."""
+        with self._lock:
+            if space_id not in self._spaces:
+                return None
+            self._spaces[space_id] = replace(self._spaces[space_id], settings=settings)
+            return self._spaces[space_id]
+
+    def remove(self, space_id: str, *, now: float) -> tuple[Request, ...]:
+        """See the port."""
+        with self._lock:
+            self._spaces.pop(space_id, None)
+            self._tokens = {key: token for key, token in self._tokens.items() if token.space_id != space_id}
+            return self.requests.cancel_where(lambda r: r.space_id == space_id, now=now, code="space_deleted")
+
+    def get(self, space_id: str) -> Space | None:
+        """See the port."""
+        return self._spaces.get(space_id)
+
+    def named(self, name: str) -> tuple[Space, ...]:
+        """See the port."""
+        return tuple(space for space in self.all() if space.name == name)
+
+    def all(self) -> tuple[Space, ...]:
+        """See the port."""
+        with self._lock:
+            return tuple(sorted(self._spaces.values(), key=lambda space: (-space.created_at, space.id)))
+
+    def add_token(self, token: WorkerToken) -> None:
+        """See the port."""
+        with self._lock:
+            self._tokens[token.id] = token
+
+    def tokens(self, space_id: str) -> tuple[WorkerToken, ...]:
+        """See the port."""
+        with self._lock:
+            found = [token for token in self._tokens.values() if token.space_id == space_id]
+        return tuple(sorted(found, key=lambda token: (-token.created_at, token.id)))
+
+    def use_token(self, token_hash: str, *, now: float) -> WorkerToken | None:
+        """See the port."""
+        with self._lock:
+            for token in self._tokens.values():
+                if token.token_hash == token_hash and token.revoked_at is None:
+                    self._tokens[token.id] = replace(token, last_used_at=now)
+                    return self._tokens[token.id]
+        return None
+
+    def revoke_token(self, token_id: str, *, now: float) -> bool:
+        """See the port."""
+        with self._lock:
+            token = self._tokens.get(token_id)
+            if token is None or token.revoked_at is not None:
+                return False
+            self._tokens[token_id] = replace(token, revoked_at=now)
+            return True
+
+
+class MemoryAccounts:
+    """``AccountStore`` in memory."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock
+        self._users: dict[str, User] = {}
+        self._sessions: dict[str, Session] = {}
+
+    def add_user(self, user: User) -> None:
+        """See the port."""
+        with self._lock:
+            if self.user_named(user.username) is not None:
+                raise UsernameTaken(field="username")
+            self._users[user.id] = user
+
+    def user(self, user_id: str) -> User | None:
+        """See the port."""
+        return self._users.get(user_id)
+
+    def user_named(self, username: str) -> User | None:
+        """See the port."""
+        key = username.casefold()
+        with self._lock:
+            return next((user for user in self._users.values() if user.username.casefold() == key), None)
+
+    def users(self) -> tuple[User, ...]:
+        """See the port."""
+        with self._lock:
+            return tuple(sorted(self._users.values(), key=lambda user: (user.created_at, user.id)))
+
+    def set_password(self, user_id: str, password_hash: str) -> None:
+        """See the port."""
+        with self._lock:
+            if user_id in self._users:
+                self._users[user_id] = replace(self._users[user_id], password_hash=password_hash)
+            self._sessions = {key: kept for key, kept in self._sessions.items() if kept.user_id != user_id}
+
+    def add_session(self, session: Session) -> None:
+        """See the port."""
+        with self._lock:
+            self._sessions[session.token_hash] = session
+
+    def session(self, token_hash: str, *, now: float) -> tuple[Session, User] | None:
+        """See the port."""
+        with self._lock:
+            session = self._sessions.get(token_hash)
+            user = self._users.get(session.user_id) if session is not None else None
+            if session is None or user is None or user.disabled or session.expires_at <= now:
+                return None
+            return session, user
+
+    def end_session(self, token_hash: str) -> None:
+        """See the port."""
+        with self._lock:
+            self._sessions.pop(token_hash, None)
+
+    def purge_sessions(self, now: float) -> int:
+        """See the port."""
+        with self._lock:
+            before = len(self._sessions)
+            self._sessions = {key: kept for key, kept in self._sessions.items() if kept.expires_at > now}
+            return before - len(self._sessions)
+
+
+class MemoryPresence:
+    """``PresenceStore`` in memory."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock
+        self._beats: dict[str, float] = {}
+        self._workers: dict[str, Worker] = {}
+
+    def beat(self, node_id: str, *, now: float) -> None:
+        """See the port."""
+        with self._lock:
+            self._beats[node_id] = now
+
+    def end_node(self, node_id: str) -> None:
+        """See the port."""
+        with self._lock:
+            self._beats.pop(node_id, None)
+            self._workers = {key: worker for key, worker in self._workers.items() if worker.node_id != node_id}
+
+    def join(self, worker: Worker) -> None:
+        """See the port."""
+        with self._lock:
+            self._workers[worker.connection_id] = worker
+
+    def leave(self, connection_id: str) -> None:
+        """See the port."""
+        with self._lock:
+            self._workers.pop(connection_id, None)
+
+    def set_draining(self, connection_id: str) -> None:
+        """See the port."""
+        with self._lock:
+            if connection_id in self._workers:
+                self._workers[connection_id] = replace(self._workers[connection_id], draining=True)
+
+    def workers(self, space_id: str | None = None, *, now: float, stale_after_s: float = 15.0) -> tuple[Worker, ...]:
+        """See the port."""
+        with self._lock:
+            found = [
+                worker
+                for worker in self._workers.values()
+                if space_id in (None, worker.space_id) and self._beats.get(worker.node_id, 0.0) > now - stale_after_s
+            ]
+        return tuple(sorted(found, key=lambda worker: (worker.connected_at, worker.connection_id)))
+
+    def clear_stale(self, *, now: float, stale_after_s: float = 15.0) -> tuple[str, ...]:
+        """See the port."""
+        with self._lock:
+            self._beats = {node: at for node, at in self._beats.items() if at > now - stale_after_s}
+            stale = tuple(key for key, worker in self._workers.items() if worker.node_id not in self._beats)
+            for key in stale:
+                del self._workers[key]
+            return stale
+
+
+def memory_store() -> Store:
+    """A new, empty store."""
+    lock = threading.RLock()
+    spaces = MemorySpaces(lock)
+    return Store(
+        requests=spaces.requests, spaces=spaces, accounts=MemoryAccounts(lock), presence=MemoryPresence(lock)
+    )
