@@ -11,6 +11,7 @@ from flask import Flask
 from project.accounts.service import Accounts
 from project.clock import Clock, steady_clock
 from project.config import Settings, secret_key
+from project.core.model import Request
 from project.relay.attempts import Attempts
 from project.relay.connections import Connections
 from project.relay.dispatch import Dispatcher
@@ -36,6 +37,7 @@ from project.web.site import Site
 
 ROOT = Path(__file__).resolve().parent.parent
 ORPHAN_AGE_S = 3600.0
+LINK_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,45 +66,59 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Application:
     settings.check()
     clock = clock or steady_clock()
     runtime = make_runtime(settings.async_mode)
+    store, alone = _open(settings, runtime)
+    flask = Flask("project", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
+    flask.secret_key = secret_key(settings.data_dir)
+    links = Links(flask.secret_key, lifetime_s=LINK_S)
+    vault = FileVault(settings.upload_dir)
+    accounts = Accounts(store.accounts, runtime.run_blocking, clock, settings)
+    accounts.seed()
+    relay, spaces, upkeep = _relay(flask, settings, store, links, vault, runtime, clock)
+    set_up_web(flask, Site(settings, relay, spaces, accounts, vault, links, runtime))
+    # Outermost, so that /socket.io and every error answer pass it too.
+    flask.wsgi_app = Guard(flask.wsgi_app, settings)  # type: ignore[method-assign]
+    return Application(flask, runtime, store, upkeep, alone)
+
+
+def _open(settings: Settings, runtime: Runtime) -> tuple[Store, bool]:
+    """The store, and whether this node is the only one that can use it."""
     alone = settings.store_url.startswith(("sqlite:", "memory:"))
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     if alone:
         hold(settings.data_dir / "site.lock")
-    store = memory_store() if settings.store_url.startswith("memory:") else open_store(settings.store_url, runtime)
+    if settings.store_url.startswith("memory:"):
+        return memory_store(), alone
+    return open_store(settings.store_url, runtime), alone
 
-    flask = Flask("project", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
-    flask.secret_key = secret_key(settings.data_dir)
+
+def _relay(
+    flask: Flask,
+    settings: Settings,
+    store: Store,
+    links: Links,
+    vault: FileVault,
+    runtime: Runtime,
+    clock: Clock,
+) -> tuple[Relay, Spaces, Upkeep]:
+    """The relay and its sockets."""
     socketio = make_socketio(flask, settings)
     link = SocketLink(socketio.server, runtime)
-    links = Links(flask.secret_key, lifetime_s=3600.0)
-    vault = FileVault(settings.upload_dir)
-    accounts = Accounts(store.accounts, runtime.run_blocking, clock, settings)
-    accounts.seed()
-
-    signals, connections = Signals(), Connections()
+    signals, connections, node_id, lease_s = Signals(), Connections(), secrets.token_hex(8), settings.lease_s
     publisher = Publisher(store.requests, signals, clock)
-    dispatcher = Dispatcher(
-        store.requests, connections, link, publisher, links, runtime, clock, lease_s=settings.lease_s
-    )
-    relay = Relay(
-        store, connections, link, publisher, dispatcher, signals, clock, max_attempts=settings.max_attempts
-    )
-    spaces = Spaces(store.spaces, clock, lambda ended: [relay.tell_ended(r, "space_deleted") for r in ended] and None)
-    attempts = Attempts(store, connections, publisher, dispatcher, clock, lease_s=settings.lease_s)
-    node_id = secrets.token_hex(8)
+    dispatcher = Dispatcher(store.requests, connections, link, publisher, links, runtime, clock, lease_s=lease_s)
+    relay = Relay(store, connections, link, publisher, dispatcher, signals, clock, max_attempts=settings.max_attempts)
+
+    def on_removed(ended: tuple[Request, ...]) -> None:
+        for request in ended:
+            relay.tell_ended(request, "space_deleted")
+
+    def sweep_files(known: frozenset[str]) -> None:
+        runtime.run_blocking(vault.sweep, known, ORPHAN_AGE_S)
+
+    spaces = Spaces(store.spaces, clock, on_removed)
+    attempts = Attempts(store, connections, publisher, dispatcher, clock, lease_s=lease_s)
     registration = Registration(
-        store,
-        spaces,
-        connections,
-        link,
-        publisher,
-        dispatcher,
-        attempts.lost,
-        clock,
-        node_id=node_id,
-        lease_s=settings.lease_s,
-        heartbeat_s=settings.heartbeat_s,
-        ping_timeout_s=settings.ping_timeout_s,
+        store, spaces, connections, link, publisher, dispatcher, attempts.lost, clock, settings, node_id=node_id
     )
     socketio.server.register_namespace(WorkerNamespace(registration, attempts, settings))
     upkeep = Upkeep(
@@ -112,13 +128,10 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Application:
         publisher,
         dispatcher,
         relay,
-        lambda known: runtime.run_blocking(vault.sweep, known, ORPHAN_AGE_S) and None,
+        sweep_files,
         runtime,
         clock,
         node_id=node_id,
-        lease_s=settings.lease_s,
+        lease_s=lease_s,
     )
-    set_up_web(flask, Site(settings, relay, spaces, accounts, vault, links, runtime))
-    # Outermost, so that /socket.io and every error answer pass it too.
-    flask.wsgi_app = Guard(flask.wsgi_app, settings)  # type: ignore[method-assign]
-    return Application(flask, runtime, store, upkeep, alone)
+    return relay, spaces, upkeep

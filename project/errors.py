@@ -36,7 +36,7 @@ class SpacesError(Exception):
         return (cls.__doc__ or cls.__name__).strip().splitlines()[0]
 
     def as_dict(self) -> dict[str, object]:
-        """The JSON body of this error: ``{success, error, code}`` and, where known, ``field`` and ``retry_after`` (s)."""
+        """The JSON of this error: ``{success, error, code}`` and, where known, ``field`` and ``retry_after`` (s)."""
         body: dict[str, object] = {"success": False, "error": self.message, "code": self.code}
         if self.field is not None:
             body["field"] = self.field

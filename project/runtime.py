@@ -131,4 +131,3 @@ def make_runtime(mode: str) -> Runtime:
     if mode == "threading":
         return Runtime(mode, _thread.start_new_thread, lambda work, *arguments: work(*arguments))
     raise SpacesError(f"unknown async mode: {mode}")
-

@@ -1,4 +1,4 @@
-"""What is asked of a store about requests, as frozen data, and what it answers. ``now`` is always the caller's clock."""
+"""What is asked of a store about requests, as frozen data, and what it answers. ``now`` is the caller's clock."""
 
 from __future__ import annotations
 

@@ -98,9 +98,7 @@ def reporting(request: Request, command: Report) -> Request:
     """Progress or a piece of text has come; one that is not newer than the last only renews the lease."""
     request = renewed(request, now=command.now, lease_s=command.lease_s, started=True)
     if command.percent is not None and command.seq > request.progress_seq:
-        request = replace(
-            request, progress=command.percent, progress_message=command.message, progress_seq=command.seq
-        )
+        request = replace(request, progress=command.percent, progress_message=command.message, progress_seq=command.seq)
     if command.text is not None and command.seq > request.chunk_seq:
         request = replace(request, partial=request.partial + command.text, chunk_seq=command.seq)
     return request
@@ -113,9 +111,7 @@ def finishing(request: Request, command: Finish) -> tuple[Request, ...]:
     """
     steps: list[Request] = []
     if request.status is Status.QUEUED:
-        request = resumed(
-            request, connection_id=command.connection_id, now=command.now, lease_s=0.0, started=False
-        )
+        request = resumed(request, connection_id=command.connection_id, now=command.now, lease_s=0.0, started=False)
         steps.append(request)
     began = request.started_at or request.dispatched_at
     if request.started_at is None and command.run_s is not None:

@@ -60,9 +60,7 @@ class Attempts:
         )
         pending.on_done(lambda done: self._finished(connection, message.request_id, done, answer))
 
-    def _finished(
-        self, connection: Connection, request_id: str, done: Pending[Finished], answer: Answer
-    ) -> None:
+    def _finished(self, connection: Connection, request_id: str, done: Pending[Finished], answer: Answer) -> None:
         try:
             outcome = done.result()
         except SpacesError as error:

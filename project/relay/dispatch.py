@@ -154,4 +154,3 @@ def file_message(file: StoredFile, url: str) -> dict[str, Any]:
         "sha256": file.sha256,
         "url": url,
     }
-

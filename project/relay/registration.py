@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from project.clock import Clock
+from project.config import Settings
 from project.core.model import Space, Worker
 from project.errors import (
     BadToken,
@@ -27,7 +28,7 @@ from project.wire.messages import Register
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The other end of a connection: ``trusted`` if it may register without a token, ``base_url`` as it calls the site."""
+    """The other end: ``trusted`` if it may register without a token, ``base_url`` as it calls the site."""
 
     connection_id: str
     trusted: bool
@@ -47,11 +48,9 @@ class Registration:
         dispatcher: Dispatcher,
         forget: Callable[[str], None],
         clock: Clock,
+        settings: Settings,
         *,
         node_id: str,
-        lease_s: float,
-        heartbeat_s: float,
-        ping_timeout_s: float,
     ):
         self._store = store
         self._spaces = spaces
@@ -62,9 +61,9 @@ class Registration:
         self._forget = forget
         self._clock = clock
         self._node_id = node_id
-        self._lease_s = lease_s
-        self._heartbeat_s = heartbeat_s
-        self._ping_timeout_s = ping_timeout_s
+        self._lease_s = settings.lease_s
+        self._heartbeat_s = settings.heartbeat_s
+        self._ping_timeout_s = settings.ping_timeout_s
 
     def register(self, peer: Peer, message: Register) -> dict[str, Any]:
         """Accept a worker and send it ``register_response``. Raises a WorkerRefused."""

@@ -1,4 +1,4 @@
-"""Files on disk, outside the web root, under random names. What people call a file is data in the store, never a path."""
+"""Files on disk, outside the web root, under random names. What people call a file is data, never a path."""
 
 from __future__ import annotations
 

@@ -97,9 +97,7 @@ def make_token(space_id: str) -> Response:
     except SpacesError as error:
         return _again("admin/edit.html", error, settings_kept=True, **_edited(space_id))
     form = _form_of(current_site().spaces.get(space_id).settings)
-    page = render_template(
-        "admin/edit.html", form=form, error=None, new_token=text, **_edited(space_id), **_choices()
-    )
+    page = render_template("admin/edit.html", form=form, error=None, new_token=text, **_edited(space_id), **_choices())
     response = make_response(page)
     response.headers["Cache-Control"] = "no-store"
     return response

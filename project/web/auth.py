@@ -78,9 +78,7 @@ def logout() -> Response:
 def _form(template: str, error: SpacesError, username: str) -> Response:
     if wants_json():
         return answer(error)
-    return make_response(
-        render_template(template, error=error, username=username, next_url=_next()), error.status
-    )
+    return make_response(render_template(template, error=error, username=username, next_url=_next()), error.status)
 
 
 def _logged_in(token: str) -> Response:

@@ -43,9 +43,7 @@ def answer(error: SpacesError, status: int | None = None) -> Response:
     if wants_json():
         response = jsonify(error.as_dict())
     else:
-        response = make_response(
-            render_template("error.html", status=status, code=error.code, message=error.message)
-        )
+        response = make_response(render_template("error.html", status=status, code=error.code, message=error.message))
     response.status_code = status
     response.headers["Cache-Control"] = "no-store"
     if error.retry_after_s is not None:

@@ -40,7 +40,7 @@ def fetch(token: str) -> Response:
 @blueprint.post("/work/results/<token>")
 @policy("lease")
 def give_back(token: str) -> Response:
-    """A file a worker returns: the body is the file; ``X-File-Name`` (percent-encoded) and ``X-File-SHA256`` tell of it."""
+    """A file a worker returns: the body; ``X-File-Name`` (percent-encoded) and ``X-File-SHA256`` tell of it."""
     site = current_site()
     request_id, lease_id = site.links.read_upload(token)
     site.relay.worker_upload(request_id, lease_id)
@@ -57,9 +57,7 @@ def give_back(token: str) -> Response:
     file = record(incoming, field="result", name=name, now=time.time(), request_id=request_id)
     site.relay.add_file(file)
     received().remove(incoming)
-    return jsonify(
-        success=True, file_id=file.id, name=file.name, size=file.size_bytes, sha256=file.sha256
-    )
+    return jsonify(success=True, file_id=file.id, name=file.name, size=file.size_bytes, sha256=file.sha256)
 
 
 def _receive(incoming: IncomingFile, most_bytes: int) -> None:

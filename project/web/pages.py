@@ -84,10 +84,9 @@ def language() -> Response:
 
 
 def cover_of(found: Space) -> dict[str, Any]:
-    """What to show as a space's cover: an emoji, or a picture of ``static/covers`` (the default one if it is not there)."""
+    """A space's cover: an emoji, or a picture of ``static/covers`` (the default one if it is not there)."""
     if found.settings.cover_type == "emoji":
         return {"emoji": found.settings.cover, "picture": None}
     folder = Path(current_app.static_folder or "") / "covers"
     name = found.settings.cover if (folder / found.settings.cover).is_file() else DEFAULT_COVER
     return {"emoji": None, "picture": f"covers/{name}"}
-

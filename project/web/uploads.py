@@ -67,7 +67,7 @@ def kept_files(chosen: list[tuple[FileField, FileStorage]], now: float) -> Itera
     """The records of uploaded files, durable inside the block; if the block fails, they are removed again."""
     incoming = [stored.stream for _, stored in chosen]
     try:
-        files = []
+        files: list[StoredFile] = []
         for (field, stored), file in zip(chosen, incoming, strict=True):
             assert isinstance(file, IncomingFile)
             current_site().runtime.run_blocking(file.keep)

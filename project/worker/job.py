@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file of a request. ``path`` is its local copy, whole and with the right hash, for as long as the handler runs."""
+    """A file of a request. ``path`` is its checked local copy, there for as long as the handler runs."""
 
     field: str
     name: str

@@ -76,7 +76,7 @@ function send(data, prompt) {
     if (!lengthComputable || total < 100000) return;
     meter.hidden = false;
     meter.value = (loaded / total) * 100;
-    note(words("uploading", { n: Math.round(meter.value) }));
+    note(words("uploading", { n: `${Math.round(meter.value)}%` }));
   });
   upload.addEventListener("loadend", () => {
     button.disabled = false;

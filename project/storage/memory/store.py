@@ -206,6 +206,4 @@ def memory_store() -> Store:
     """A new, empty store."""
     lock = threading.RLock()
     spaces = MemorySpaces(lock)
-    return Store(
-        requests=spaces.requests, spaces=spaces, accounts=MemoryAccounts(lock), presence=MemoryPresence(lock)
-    )
+    return Store(requests=spaces.requests, spaces=spaces, accounts=MemoryAccounts(lock), presence=MemoryPresence(lock))

@@ -17,7 +17,7 @@ _S = schema.sessions
 _USER = (_U.c.id, _U.c.username, _U.c.password_hash, _U.c.role, _U.c.created_at, _U.c.disabled)
 
 
-def _user(row: sa.Row[Any]) -> User:
+def _user(row: Any) -> User:
     return User(**row._mapping)
 
 
@@ -68,7 +68,7 @@ class SqlAccounts:
 
     def add_session(self, session: Session) -> None:
         """See the port."""
-        self._writer.call(lambda connection: connection.execute(_S.insert(), asdict(session)) and None)
+        self._writer.call(lambda connection: connection.execute(_S.insert(), asdict(session)))
 
     def session(self, token_hash: str, *, now: float) -> tuple[Session, User] | None:
         """See the port."""

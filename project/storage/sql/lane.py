@@ -13,7 +13,7 @@ from __future__ import annotations
 import _queue
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -22,6 +22,7 @@ from project.errors import DiskFull, SpacesError, StorageUnavailable
 from project.runtime import Completion, Runtime
 
 MOST_IN_A_BATCH = 500
+T = TypeVar("T")
 Outcome = tuple[Any, BaseException | None]
 
 
@@ -41,7 +42,6 @@ def _call_each(connection: sa.Connection, calls: Sequence[Callable[[sa.Connectio
 
 
 CALL = Work(_call_each)
-_STOP: Any = None
 
 
 class Lane:
@@ -64,13 +64,14 @@ class Lane:
         """Queue work and wait until it is committed. Raises its error, StorageUnavailable or DiskFull."""
         return self.put(work, argument).wait()
 
-    def call(self, function: Callable[[sa.Connection], Any]) -> Any:
+    def call(self, function: Callable[[sa.Connection], T]) -> T:
         """Run ``function(connection)`` in a transaction and wait until it is committed."""
-        return self.run(CALL, function)
+        value: T = self.run(CALL, function)
+        return value
 
     def close(self) -> None:
         """Finish what is queued and close the connection."""
-        self._jobs.put(_STOP)
+        self._jobs.put(None)
         self._stopped.wait()
 
     # -- on the native thread: nothing below may touch what the loop owns ------------------------------------------
@@ -90,7 +91,7 @@ class Lane:
     def _take(self) -> tuple[list[tuple[Work, Any, Completion[Any]]], bool]:
         job = self._jobs.get()
         batch: list[tuple[Work, Any, Completion[Any]]] = []
-        while job is not _STOP:
+        while job is not None:
             batch.append(job)
             if len(batch) == MOST_IN_A_BATCH:
                 break
@@ -98,7 +99,7 @@ class Lane:
                 job = self._jobs.get_nowait()
             except _queue.Empty:
                 break
-        return batch, job is not _STOP
+        return batch, job is not None
 
     def _settle(
         self, connection: sa.Connection | None, batch: list[tuple[Work, Any, Completion[Any]]]

@@ -65,7 +65,7 @@ class SqlPresence:
         self._run(_W.update().where(_W.c.connection_id == connection_id).values(draining=True))
 
     def _run(self, statement: Any) -> None:
-        self._writer.call(lambda connection: connection.execute(statement) and None)
+        self._writer.call(lambda connection: connection.execute(statement))
 
     def workers(self, space_id: str | None = None, *, now: float, stale_after_s: float = 15.0) -> tuple[Worker, ...]:
         """See the port."""

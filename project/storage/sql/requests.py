@@ -1,10 +1,10 @@
-"""Requests in SQL: rows are read, ``core.moves`` says what becomes of them, and the change is written with its history."""
+"""Requests in SQL: rows are read, ``core.moves`` says what becomes of them, the change is written with its history."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -13,10 +13,12 @@ from project.core.leases import Verdict
 from project.core.model import Request, StoredFile, Transition
 from project.core.states import OPEN, Status
 from project.errors import SpaceNotFound
+from project.runtime import Completion
 from project.storage.port import Claim, Finish, Finished, Page, Renew, Report, Resume, Resumed, Submit, Submitted
 from project.storage.sql import rows, schema
 from project.storage.sql.lane import Lane, Work
 
+T = TypeVar("T")
 _T = schema.requests
 _QUEUED = _T.c.status == Status.QUEUED.value
 _PROCESSING = _T.c.status == Status.PROCESSING.value
@@ -26,7 +28,7 @@ _OPEN = _T.c.status.in_([status.value for status in OPEN])
 def queued_counts(connection: sa.Connection, space_ids: Collection[str]) -> Counter[str]:
     """How many requests wait in each of these spaces."""
     query = sa.select(_T.c.space_id, sa.func.count()).where(_QUEUED, _T.c.space_id.in_(space_ids))
-    return Counter({space_id: count for space_id, count in connection.execute(query.group_by(_T.c.space_id))})
+    return Counter(dict(connection.execute(query.group_by(_T.c.space_id)).tuples().all()))
 
 
 def _last_submissions(connection: sa.Connection, commands: Sequence[Submit]) -> dict[tuple[str, str], float]:
@@ -255,8 +257,8 @@ class SqlRequests:
         """See the port."""
         return self.finish_later(command).wait()
 
-    def finish_later(self, command: Finish) -> Any:
-        """``finish`` without waiting: its completion, so that one connection's results share commits."""
+    def finish_later(self, command: Finish) -> Completion[Finished]:
+        """See the port."""
         return self._writer.put(_FINISH, command)
 
     def renew(self, command: Renew) -> frozenset[str]:
@@ -267,8 +269,8 @@ class SqlRequests:
         """See the port."""
         return self.report_later(command).wait()
 
-    def report_later(self, command: Report) -> Any:
-        """``report`` without waiting."""
+    def report_later(self, command: Report) -> Completion[Request | None]:
+        """See the port."""
         return self._writer.put(_REPORT, command)
 
     def resume(self, command: Resume) -> Resumed:
@@ -313,7 +315,7 @@ class SqlRequests:
             .scalar_subquery()
         )
         query = sa.select(_T.c.id, place).where(_T.c.id.in_(request_ids), _QUEUED)
-        return self._read(lambda connection: {key: count for key, count in connection.execute(query)})
+        return self._read(lambda connection: dict(connection.execute(query).tuples().all()))
 
     def queue_size(self, space_id: str) -> int:
         """See the port."""
@@ -346,19 +348,20 @@ class SqlRequests:
 
     def add_file(self, file: StoredFile) -> None:
         """See the port."""
-        self._write(lambda connection: connection.execute(schema.files.insert(), rows.file_values(file)) and None)
+        self._write(lambda connection: connection.execute(schema.files.insert(), rows.file_values(file)))
 
     def get_file(self, file_id: str) -> StoredFile | None:
         """See the port."""
         query = sa.select(*schema.files.c).where(schema.files.c.id == file_id)
-        return self._read(lambda c: (row := c.execute(query).one_or_none()) and rows.file_of(row))
+        row = self._read(lambda connection: connection.execute(query).one_or_none())
+        return rows.file_of(row) if row is not None else None
 
     def file_ids(self) -> frozenset[str]:
         """See the port."""
         return self._read(lambda connection: frozenset(connection.scalars(sa.select(schema.files.c.id))))
 
-    def _write(self, function: Callable[[sa.Connection], Any]) -> Any:
+    def _write(self, function: Callable[[sa.Connection], T]) -> T:
         return self._writer.call(function)
 
-    def _read(self, function: Callable[[sa.Connection], Any]) -> Any:
+    def _read(self, function: Callable[[sa.Connection], T]) -> T:
         return self._reader.call(function)

@@ -40,12 +40,12 @@ class SqlSpaces:
             "owner_id": space.owner_id,
             "created_at": space.created_at,
         }
-        self._writer.call(lambda connection: connection.execute(_S.insert(), values) and None)
+        self._writer.call(lambda connection: connection.execute(_S.insert(), values))
 
     def change(self, space_id: str, settings: SpaceSettings) -> Space | None:
         """See the port."""
         statement = _S.update().where(_S.c.id == space_id).values(name=settings.name, settings=asdict(settings))
-        self._writer.call(lambda connection: connection.execute(statement) and None)
+        self._writer.call(lambda connection: connection.execute(statement))
         return self.get(space_id)
 
     def remove(self, space_id: str, *, now: float) -> tuple[Request, ...]:
@@ -78,7 +78,7 @@ class SqlSpaces:
 
     def add_token(self, token: WorkerToken) -> None:
         """See the port."""
-        self._writer.call(lambda connection: connection.execute(_K.insert(), asdict(token)) and None)
+        self._writer.call(lambda connection: connection.execute(_K.insert(), asdict(token)))
 
     def tokens(self, space_id: str) -> tuple[WorkerToken, ...]:
         """See the port."""

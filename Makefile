@@ -1,0 +1,54 @@
+# One word a job. `make help` lists them.
+VENV := .venv
+PY := $(VENV)/bin/python
+PORT ?= 5001
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup run test fast lint types arch check bench translations clean
+
+help: ## list the jobs
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+setup: $(STAMP) ## make the environment in .venv
+
+$(STAMP): requirements.txt pyproject.toml constraints.txt tools/make_venv.sh
+	sh tools/make_venv.sh $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+run: $(STAMP) ## start the site with a demo space and a mock worker
+	$(PY) tools/run_demo.py --port $(PORT)
+
+.make/browser: $(STAMP) tools/find_browser.py
+	@mkdir -p .make
+	$(PY) tools/find_browser.py > $@.new && mv $@.new $@
+
+test: $(STAMP) .make/browser ## run every test
+	SPACES_TEST_BROWSER="$$(cat .make/browser)" $(PY) -m pytest
+
+fast: $(STAMP) ## run the tests that need no process and no browser
+	$(PY) -m pytest -m 'not slow'
+
+lint: $(STAMP) ## style
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+types: $(STAMP) ## types
+	$(PY) -m mypy
+
+arch: $(STAMP) ## who may import whom, and how large things are
+	$(VENV)/bin/lint-imports
+	$(PY) tools/check_sizes.py
+
+check: lint types arch ## all checks that run nothing
+
+bench: $(STAMP) ## measure the relay
+	$(PY) bench/run.py
+
+translations: $(STAMP) ## gather the pages' texts and compile the translations
+	$(VENV)/bin/pybabel -q extract -F babel.cfg --no-location --sort-output --omit-header -o .make/messages.pot .
+	$(VENV)/bin/pybabel -q update -i .make/messages.pot -d project/translations -l zh --no-fuzzy-matching --omit-header
+	$(VENV)/bin/pybabel -q compile -d project/translations
+
+clean: ## remove what the jobs made, but not the data
+	rm -rf $(VENV) .make .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info

@@ -1,0 +1,1 @@
+"""The testers suites behind ``test_websockets.py``: they talk to a site over HTTP, as anybody could."""
