@@ -61,8 +61,11 @@ def serve(mode: str, listener: socket.socket, app: Any) -> None:
     if mode == "eventlet":
         from eventlet import wsgi
 
-        # Every WebSocket holds a place of max_size; the timeout closes clients that never finish their request.
-        wsgi.server(listener, app, log_output=False, max_size=5000, socket_timeout=15, debug=False)
+        # Every WebSocket holds a place of max_size; the timeout closes clients that never finish their request; and
+        # an event of a few bytes must go out at once, not when 4 KB have come together.
+        wsgi.server(
+            listener, app, log_output=False, max_size=5000, socket_timeout=15, debug=False, minimum_chunk_size=1
+        )
     elif mode == "gevent":
         from gevent.pywsgi import WSGIServer
         from geventwebsocket.handler import WebSocketHandler

@@ -83,19 +83,17 @@ class Journal(WorkerEvents):
     def received(self, job: Job, queue_size: int) -> None:
         """See the base class."""
         self._received += 1
-        self._line("REQUEST", "New inference request received")
-        self._more(f"Request ID: {job.id}", f"User: {job.username}", f"Attempt: {job.attempt}")
+        details = self._verbosely(f"Request ID: {job.id}", f"User: {job.username}", f"Attempt: {job.attempt}")
         for file in job.files:
-            print(f"  File: {file.name} ({file.field}, {file.content_type}, {file.size_bytes} bytes)")
-            print(f"  SHA-256: {file.sha256}")
+            details += [f"File: {file.name} ({file.field}, {file.content_type}, {file.size_bytes} bytes)"]
+            details += [f"SHA-256: {file.sha256}"]
         if job.audio_url:
-            print(f"  Audio URL: {job.audio_url}")
-        print(f"  Queue size: {queue_size}", flush=True)
+            details += [f"Audio URL: {job.audio_url}"]
+        self._line("REQUEST", "New inference request received", *details, f"Queue size: {queue_size}")
 
     def started(self, job: Job) -> None:
         """See the base class."""
-        self._line("INFO", "Processing...")
-        self._more(f"Request ID: {job.id}")
+        self._line("INFO", "Processing...", *self._verbosely(f"Request ID: {job.id}"))
 
     def progressed(self, job: Job, percent: float, message: str) -> None:
         """See the base class."""
@@ -105,12 +103,9 @@ class Journal(WorkerEvents):
         """See the base class."""
         self._ended[status] += 1
         self._run_s += run_s
-        for file in job.files:
-            if file.path is not None:
-                print(f"  Verified: {file.name} (SHA-256 matches)")
-        self._line("RESULT", f"Result sent... ({status}, {run_s:.2f} s)")
-        self._more(f"Request ID: {job.id}")
-        print(f"  Queue size: {queue_size}", flush=True)
+        details = self._verbosely(f"Request ID: {job.id}")
+        details += [f"Verified: {file.name} (SHA-256 matches)" for file in job.files if file.path is not None]
+        self._line("RESULT", f"Result sent... ({status}, {run_s:.2f} s)", *details, f"Queue size: {queue_size}")
 
     def cancelled(self, job: Job, reason: str) -> None:
         """See the base class."""
@@ -120,11 +115,11 @@ class Journal(WorkerEvents):
         """See the base class."""
         self._line("ERROR", f"Result of {request_id} not taken ({code}): {message}")
 
-    def _line(self, kind: str, text: str) -> None:
-        print(f"[{datetime.now():%Y-%m-%d %H:%M:%S}] [{kind}] {text}", flush=True)
+    def _line(self, kind: str, text: str, *details: str) -> None:
+        # One write for the entry and its details: requests come in on another thread than the one that runs them.
+        lines = [f"[{datetime.now():%Y-%m-%d %H:%M:%S}] [{kind}] {text}", *(f"  {detail}" for detail in details)]
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
 
-    def _more(self, *details: str) -> None:
-        if self._verbose:
-            for detail in details:
-                print(f"  {detail}")
-            sys.stdout.flush()
+    def _verbosely(self, *details: str) -> list[str]:
+        return list(details) if self._verbose else []

@@ -1,0 +1,214 @@
+"""What the tests share: real sites and workers as processes, a real browser, and waiting for what is true."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import Browser, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def eventually(is_true: Callable[[], Any], *, within_s: float = 10.0, what: str = "") -> Any:
+    """The first true value of ``is_true``, asked again and again; fails after ``within_s``."""
+    deadline = time.monotonic() + within_s
+    while True:
+        value = is_true()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            pytest.fail(f"not true within {within_s} s: {what or is_true}")
+        time.sleep(0.02)
+
+
+class Process:
+    """A real process of ours with its output in a file. Only ever ended by its own id."""
+
+    def __init__(self, *command: str, environment: dict[str, str] | None = None):
+        self._log = tempfile.NamedTemporaryFile("w+b", suffix=".log", delete=False)  # noqa: SIM115
+        self._process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    @property
+    def output(self) -> str:
+        return Path(self._log.name).read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._process.poll()
+
+    def says(self, text: str, *, within_s: float = 15.0, times: int = 1) -> None:
+        eventually(
+            lambda: self.output.count(text) >= times or self._ended_without(text, times), within_s=within_s, what=text
+        )
+
+    def _ended_without(self, text: str, times: int) -> bool:
+        if self.exit_code is not None and self.output.count(text) < times:
+            pytest.fail(f"ended with {self.exit_code} without saying {text!r}:\n{self.output}")
+        return False
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def wait(self, within_s: float = 15.0) -> int:
+        return self._process.wait(within_s)
+
+    def end(self) -> None:
+        if self.exit_code is None:
+            self._process.kill()
+            self._process.wait(10)
+        self._log.close()
+        os.unlink(self._log.name)
+
+
+@dataclass
+class LiveSite:
+    """A running site and how to talk to it."""
+
+    data_dir: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    process: Process | None = None
+    port: int = 0
+
+    @property
+    def host(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        environment = {
+            "SPACES_DATA_DIR": str(self.data_dir),
+            "SPACES_LOG_FILE": str(self.data_dir / "error.log"),
+            **self.environment,
+        }
+        self.process = Process("run.py", "--port", str(self.port), environment=environment)
+        self.process.says("Running on http://", within_s=30)
+        found = re.search(r"Running on http://\S+?:(\d+) ", self.process.output)
+        assert found
+        self.port = int(found[1])
+
+    def kill(self) -> None:
+        assert self.process
+        self.process.signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        assert self.process
+        self.process.signal(signal.SIGTERM)
+        return self.process.wait()
+
+    def end(self) -> None:
+        if self.process is not None:
+            self.process.end()
+
+    def login(self, username: str = "admin", password: str = "admin123") -> requests.Session:
+        session = requests.Session()
+        answer = session.post(
+            f"{self.host}/login", data={"username": username, "password": password}, allow_redirects=False
+        )
+        assert answer.status_code == 302, answer.text
+        return session
+
+    def make_space(self, name: str, **fields: str) -> str:
+        form = {"name": name, "card_type": "websockets", "cover": "default.png", "ws_enable_prompt": "on", **fields}
+        answer = self.login().post(f"{self.host}/admin/space/add", data=form, allow_redirects=False)
+        found = re.fullmatch(r"/admin/space/edit/(\w+)", answer.headers.get("Location", ""))
+        assert found, answer.text
+        return found[1]
+
+    def submit(self, session: requests.Session, space_id: str, **form: Any) -> dict[str, Any]:
+        answer = session.post(f"{self.host}/websockets/submit/{space_id}", data=form)
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def status(self, session: requests.Session, request_id: str, wait: float = 0) -> dict[str, Any]:
+        answer = session.get(
+            f"{self.host}/websockets/status", params={"request_id": request_id, "wait": wait or None}
+        )
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def connected(self, space_id: str) -> bool:
+        answer = requests.get(f"{self.host}/websockets/space/{space_id}/status")
+        return bool(answer.json()["connected"])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
+    """One running site for a module."""
+    live = LiveSite(tmp_path_factory.mktemp("site"))
+    try:
+        live.start()
+        yield live
+    finally:
+        live.end()
+
+
+@pytest.fixture
+def own_site(tmp_path: Path) -> Iterator[LiveSite]:
+    """A site of the test's own, to be killed and started at will. Not started yet."""
+    live = LiveSite(tmp_path / "data")
+    try:
+        yield live
+    finally:
+        live.end()
+
+
+@pytest.fixture
+def start_mock() -> Iterator[Callable[..., Process]]:
+    """Start mock workers: ``start_mock(host, space, *flags)``."""
+    started: list[Process] = []
+
+    def start(host: str, space: str, *flags: str, ready: bool = True) -> Process:
+        mock = Process("mock_app.py", "--host", host, "--spaces", space, *flags)
+        started.append(mock)
+        if ready:
+            mock.says("Request processor started")
+        return mock
+
+    yield start
+    for mock in started:
+        mock.end()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real Chromium; ``make test`` says where it is."""
+    path = os.environ.get("SPACES_TEST_BROWSER")
+    if not path:
+        pytest.fail("SPACES_TEST_BROWSER is not set: run the tests by `make test`, which finds or installs a browser")
+    flags = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=flags)
+        yield started
+        started.close()
