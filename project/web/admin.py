@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -18,6 +19,8 @@ from project.web.policy import current_user, policy
 from project.web.site import current_site
 
 blueprint = Blueprint("admin", __name__, url_prefix="/admin")
+_QUOTED = re.compile(r'["\\$`]')
+"""What a shell reads inside double quotes."""
 _FIELDS = {
     "ws_enable_prompt": "enable_prompt",
     "ws_enable_audio": "enable_audio",
@@ -125,6 +128,7 @@ def _edited(space_id: str) -> dict[str, Any]:
         "space": space,
         "view": site.relay.space_view(space_id),
         "tokens": site.spaces.tokens(space_id),
+        "quoted_name": _QUOTED.sub(r"\\\g<0>", space.name),
         "namesakes": len(site.spaces.named(space.name)) - 1,
         "host": site.settings.public_origin or request.host_url.rstrip("/"),
         "recent": site.relay.listing(None, space_id=space_id, limit=10).items,

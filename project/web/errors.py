@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from project.errors import BadInput, MethodNotAllowed, Missing, SpacesError, TooLarge
 from project.web.answers import wants_json
+from project.web.words import explain
 
 log = logging.getLogger(__name__)
 _BY_STATUS: dict[int, type[SpacesError]] = {400: BadInput, 404: Missing, 405: MethodNotAllowed, 413: TooLarge}
@@ -43,7 +44,7 @@ def answer(error: SpacesError, status: int | None = None) -> Response:
     if wants_json():
         response = jsonify(error.as_dict())
     else:
-        response = make_response(render_template("error.html", status=status, code=error.code, message=error.message))
+        response = make_response(render_template("error.html", status=status, code=error.code, words=explain(error)))
     response.status_code = status
     response.headers["Cache-Control"] = "no-store"
     if error.retry_after_s is not None:

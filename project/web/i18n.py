@@ -10,8 +10,11 @@ from flask_babel import Babel, get_locale
 from flask_bootstrap import Bootstrap5
 
 from project.web.policy import visitor
+from project.web.words import explain, page_words
 
 LANGUAGES: Final = {"zh": "中文", "en": "English"}
+TAGS: Final = {"zh": "zh-CN", "en": "en"}
+"""What a page says of its language: Chinese characters are drawn by it."""
 COOKIE: Final = "spaces_language"
 TRANSLATIONS: Final = Path(__file__).resolve().parent.parent / "translations"
 
@@ -30,7 +33,10 @@ def set_up_languages(app: Flask) -> None:
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
     Babel(app, locale_selector=language)
     Bootstrap5(app)
+    # Macros of another template see globals only, not what a page is given.
+    app.jinja_env.globals.update(explain=explain, page_words=page_words)
 
     @app.context_processor
     def known() -> dict[str, Any]:
-        return {"visitor": visitor(), "language": str(get_locale() or "en"), "languages": LANGUAGES}
+        chosen = str(get_locale() or "en")
+        return {"visitor": visitor(), "language": chosen, "language_tags": TAGS, "languages": LANGUAGES}

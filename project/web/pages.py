@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, current_app, redirect, render_template, request
+from flask import Blueprint, current_app, jsonify, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from project.core.model import Space
 from project.errors import FieldInvalid
+from project.web.answers import wants_json
 from project.web.i18n import COOKIE, LANGUAGES
 from project.web.policy import current_user, policy
 from project.web.site import current_site
@@ -24,11 +25,19 @@ ON_A_PAGE = 20
 
 @blueprint.get("/")
 @policy("public")
-def index() -> str:
-    """Every space, with its state."""
+def index() -> Response:
+    """Every space, with its state: a page for people, ``{success, spaces: [...]}`` for programs (and for that page)."""
     relay = current_site().relay
-    cards = [(space, relay.space_view(space.id), cover_of(space)) for space in current_site().spaces.all()]
-    return render_template("index.html", cards=cards)
+    views = [(space, relay.space_view(space.id)) for space in current_site().spaces.all()]
+    if wants_json():
+        response = jsonify(success=True, spaces=[view.as_dict() | {"name": space.name} for space, view in views])
+    else:
+        cards = [(space, view, cover_of(space)) for space, view in views]
+        response = make_response(render_template("index.html", cards=cards))
+    # The same address has two faces: neither may be shown for the other from a cache.
+    response.headers["Cache-Control"] = "no-store"
+    response.vary.add("Accept")
+    return response
 
 
 @blueprint.get("/ai_project/<space_id>")
@@ -58,7 +67,7 @@ def requests() -> str:
         current_user(), limit=ON_A_PAGE, before_seq=int(before) if re.fullmatch(r"[0-9]{1,18}", before) else None
     )
     names = {space.id: space.name for space in current_site().spaces.all()}
-    return render_template("requests.html", page=page, names=names)
+    return render_template("requests.html", page=page, names=names, later=bool(before))
 
 
 @blueprint.get("/requests/<request_id>")

@@ -1,150 +1,127 @@
 // One request on the page: shows a status as the site tells it. Everything of a worker is shown as text.
+import { copyFrom } from "./clipboard.js";
+import { facts } from "./facts.js";
+import { attached, returned } from "./files.js";
+import { ask } from "./live.js";
 import { words } from "./words.js";
 
 const TERMINAL = new Set(["completed", "failed", "cancelled"]);
-const SHOWN_APART = new Set(["text_output", "error"]);
-
-export const isOver = (status) => TERMINAL.has(status.status);
+const isOver = (status) => TERMINAL.has(status.status);
 
 export class Card {
+  /** `place` is filled; `onAgain(prompt)` is called to ask once more, and there is no such button without it. */
   constructor(place, requestId, prompt, onAgain) {
     const made = document.getElementById("request-card").content.cloneNode(true);
-    this.requestId = requestId;
-    this.prompt = prompt;
+    Object.assign(this, { requestId, prompt, onAgain, status: null, gone: false, filesShown: "" });
     this.part = Object.fromEntries([...made.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
-    this.status = null;
-    this.filesShown = "";
-    for (const name of ["progress", "message", "text", "error", "facts", "raw", "copy", "again", "cancel"]) this.part[name].hidden = true;
-    this.show_text("prompt", prompt);
+    this.folded = place.hasAttribute("data-folded");
+    for (const name of ["inputs", "progress", "message", "text", "error", "facts", "raw", "copy", "again", "fold"]) this.part[name].hidden = true;
+    this.put("prompt", prompt);
     this.part.link.href = `/requests/${requestId}`;
     this.part.cancel.addEventListener("click", () => this.cancel());
-    this.part.copy.addEventListener("click", () => this.copy());
-    this.part.again.addEventListener("click", () => onAgain?.(this.prompt));
-    this.mayAskAgain = Boolean(onAgain);
+    this.part.copy.addEventListener("click", () => copyFrom(this.part.copy, this.part.text.textContent, words("copied")));
+    this.part.again.addEventListener("click", () => this.onAgain(this.prompt));
+    this.part.fold.addEventListener("click", () => { this.folded = !this.folded; this.fold(); });
     place.replaceChildren(made);
-    this.timer = setInterval(() => this.show_time(), 1000);
+    this.fold();
+    this.timer = setInterval(() => this.showTime(), 1000);
   }
 
   get over() { return this.status !== null && isOver(this.status); }
 
   show(status) {
     if (this.over && !isOver(status)) return; // a late answer never takes back an end
+    const before = this.status?.status;
     this.status = status;
-    const { state, progress } = this.part;
-    state.textContent = words(status.status);
-    state.className = `state state-${status.status}`;
-    this.part.note.textContent = this.note(status);
+    this.part.state.textContent = words(status.status);
+    this.part.state.className = `state state-${status.status}`;
+    this.part.note.textContent = note(status);
+    this.showProgress(status);
+    this.showResult(status);
+    this.part.cancel.hidden = this.over;
+    this.part.again.hidden = !(this.over && this.onAgain && this.prompt);
+    this.showTime();
+    if (this.over) clearInterval(this.timer);
+    if (before && before !== status.status) announce(`${words(status.status)}: ${this.prompt.slice(0, 80)}`);
+  }
+
+  showProgress(status) {
     const running = status.status === "processing";
+    const { progress } = this.part;
     progress.hidden = !running;
     if (running && status.progress !== null) progress.value = status.progress; else progress.removeAttribute("value");
-    this.show_text("message", running ? status.progress_message : "");
+    this.put("message", running ? status.progress_message : "");
+  }
+
+  showResult(status) {
     const result = status.result ?? {};
-    this.show_text("text", typeof result.text_output === "string" ? result.text_output : (this.over ? "" : status.partial));
-    this.show_text("error", status.status === "failed" || status.status === "cancelled" ? this.why(status) : "");
-    this.show_facts(status.status === "completed" ? result : {});
-    this.show_files(status.files.filter((file) => file.field === "result"));
-    this.part.cancel.hidden = this.over;
-    this.part.copy.hidden = !(status.status === "completed" && result.text_output);
-    this.part.again.hidden = !(this.over && this.mayAskAgain && this.prompt);
-    this.show_time();
-    if (this.over) clearInterval(this.timer);
+    const answer = typeof result.text_output === "string" ? result.text_output : status.partial;
+    this.put("text", answer);
+    this.part.copy.hidden = !(this.over && answer);
+    this.part.error.hidden = !["failed", "cancelled"].includes(status.status);
+    this.part.error.classList.toggle("is-mild", status.status === "cancelled");
+    this.put("why", why(status));
+    this.put("code", status.code);
+    const shown = status.status === "completed" ? facts(result) : [];
+    this.part.facts.replaceChildren(...shown);
+    this.part.facts.hidden = shown.length === 0;
+    this.part.raw.hidden = status.status !== "completed";
+    this.part.json.textContent = JSON.stringify(result, null, 2);
+    this.showFiles(status.files);
   }
 
-  note(status) {
-    if (status.status === "queued" && status.attempt > 0) return words("again", { n: status.attempt, m: status.max_attempts });
-    if (status.status === "queued" && status.position) return words("place", { n: status.position });
-    if (status.status === "processing" && status.attempt > 1) return words("attempt", { n: status.attempt, m: status.max_attempts });
-    if (status.status === "processing" && !status.started_at) return words("handed");
-    return "";
+  showFiles(files) {
+    const key = files.map((file) => file.id).join();
+    if (key === this.filesShown) return;
+    this.filesShown = key;
+    const inputs = files.filter((file) => file.field !== "result");
+    this.part.inputs.replaceChildren(...inputs.map(attached));
+    this.part.inputs.hidden = inputs.length === 0;
+    this.part.files.replaceChildren(...files.filter((file) => file.field === "result").map(returned));
   }
 
-  why(status) {
-    const known = words(status.code ?? "");
-    const own = status.code === "worker_error" && status.error ? ` ${status.error}` : "";
-    return (known ?? status.error ?? "") + own;
-  }
-
-  show_time() {
-    const status = this.status;
+  showTime() {
+    const { status } = this;
     if (!status) return;
-    const began = Date.parse(this.over ? status.started_at ?? status.queued_at : status.queued_at);
-    const until = this.over ? Date.parse(status.finished_at) : Date.now();
-    const seconds = Math.max(0, (until - began) / 1000);
-    this.part.time.textContent = words(this.over ? "took" : "waited", { n: this.over ? seconds.toFixed(1) : Math.floor(seconds) });
+    const running = this.over || status.status === "processing";
+    const began = Date.parse((running && (status.started_at ?? status.dispatched_at)) || status.queued_at);
+    const seconds = Math.max(0, ((this.over ? Date.parse(status.finished_at) : Date.now()) - began) / 1000);
+    const key = this.over ? "took" : running ? "running" : "waiting";
+    this.part.time.textContent = words(key, { n: this.over ? seconds.toFixed(1) : Math.floor(seconds) });
   }
 
-  show_text(name, text) {
+  showTrouble(text) { this.part.note.textContent = text; }
+
+  fold() {
+    this.part.body.hidden = this.folded;
+    if (this.folded) this.part.fold.hidden = false;
+    this.part.fold.textContent = words(this.folded ? "unfold" : "fold");
+    this.part.fold.setAttribute("aria-expanded", String(!this.folded));
+  }
+
+  put(name, text) {
     this.part[name].textContent = text ?? "";
     this.part[name].hidden = !text;
   }
 
-  show_facts(result) {
-    const facts = Object.entries(result).filter(([key, value]) => !SHOWN_APART.has(key) && typeof value !== "object");
-    this.part.facts.replaceChildren(...facts.flatMap(([key, value]) => {
-      const term = document.createElement("dt");
-      const description = document.createElement("dd");
-      term.textContent = key;
-      description.textContent = String(value);
-      return [term, description];
-    }));
-    this.part.facts.hidden = facts.length === 0;
-    this.part.raw.hidden = Object.keys(result).length === 0;
-    this.part.json.textContent = JSON.stringify(result, null, 2);
-  }
-
-  show_files(files) {
-    const key = files.map((file) => file.id).join();
-    if (key === this.filesShown) return;
-    this.filesShown = key;
-    this.part.files.replaceChildren(...files.map(figure));
-  }
-
-  show_problem(text) { this.part.note.textContent = text; }
-
   async cancel() {
     this.part.cancel.disabled = true;
-    try {
-      const answer = await fetch(`/websockets/cancel/${this.requestId}`, { method: "POST" });
-      if (answer.ok) this.show(await answer.json());
-    } finally {
-      this.part.cancel.disabled = false;
-    }
-  }
-
-  async copy() {
-    await navigator.clipboard.writeText(this.part.text.textContent);
-    this.part.copy.textContent = words("copied");
-    setTimeout(() => { this.part.copy.textContent = words("copy"); }, 1500);
+    const { ok, status, body } = await ask(`/websockets/cancel/${this.requestId}`, { method: "POST" });
+    this.part.cancel.disabled = false;
+    if (ok) this.show(body); else this.showTrouble(words(status ? `why_${body.code}` : "unreachable") ?? body.error);
   }
 }
 
-function figure(file) {
-  const made = document.createElement("figure");
-  const kind = file.content_type.split("/")[0];
-  if (kind === "image") {
-    const image = document.createElement("img");
-    image.src = file.url;
-    image.alt = file.name;
-    made.append(image);
-  } else if (kind === "audio" || kind === "video") {
-    const player = document.createElement(kind);
-    player.src = file.url;
-    player.controls = true;
-    player.preload = "metadata";
-    player.setAttribute("aria-label", file.name);
-    made.append(player);
-  }
-  const caption = document.createElement("figcaption");
-  const link = document.createElement("a");
-  link.href = file.url;
-  link.download = file.name;
-  link.textContent = `${words("download")}: ${file.name} (${size(file.size)})`;
-  caption.append(link);
-  made.append(caption);
-  return made;
+function note({ status, position, attempt, max_attempts: most, started_at: started }) {
+  if (status === "queued" && attempt > 0) return words("again", { n: attempt, m: most });
+  if (status === "queued" && position) return words("place", { n: position });
+  if (status === "processing" && attempt > 1) return words("attempt", { n: attempt, m: most });
+  return status === "processing" && !started ? words("handed") : "";
 }
 
-function size(bytes) {
-  if (bytes < 1024) return `${bytes} B`;
-  return bytes < 1048576 ? `${(bytes / 1024).toFixed(1)} KB` : `${(bytes / 1048576).toFixed(1)} MB`;
+function why({ code, error }) {
+  const known = words(`why_${code}`);
+  return code === "worker_error" && error ? `${known} ${error}` : known ?? error;
 }
+
+function announce(text) { document.getElementById("announcer").textContent = text; }

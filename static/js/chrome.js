@@ -1,4 +1,6 @@
 // What every page has: the light and dark switch, copy buttons, times in the reader's own clock.
+import { copyFrom } from "./clipboard.js";
+
 document.getElementById("theme-switch").addEventListener("click", () => {
   const next = document.documentElement.dataset.bsTheme === "dark" ? "light" : "dark";
   document.documentElement.dataset.bsTheme = next;
@@ -6,11 +8,8 @@ document.getElementById("theme-switch").addEventListener("click", () => {
 });
 
 for (const button of document.querySelectorAll("[data-copy]")) {
-  const label = button.textContent;
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-    button.textContent = button.dataset.copied;
-    setTimeout(() => { button.textContent = label; }, 1500);
+  button.addEventListener("click", () => {
+    copyFrom(button, document.getElementById(button.dataset.copy).textContent, button.dataset.copied);
   });
 }
 

@@ -1,27 +1,29 @@
-// The list of spaces: search as one types, badges that stay true.
-import { words } from "./words.js";
+// The list of spaces: search as one types, badges that stay true. The administrators' table lives by it too.
+import { showBadge } from "./badge.js";
+import { ask } from "./live.js";
 
-const cards = [...document.querySelectorAll(".card-space")];
-const EVERY_MS = 5000;
+const EVERY_MS = 4000;
+const rows = new Map([...document.querySelectorAll("[data-space]")].map((row) => [row.dataset.space, row]));
 
 document.getElementById("search")?.addEventListener("input", (event) => {
   const wanted = event.target.value.trim().toLowerCase();
-  for (const card of cards) card.hidden = !card.dataset.text.includes(wanted);
-  document.getElementById("no-match").hidden = cards.some((card) => !card.hidden);
+  for (const row of rows.values()) row.hidden = !row.dataset.text.includes(wanted);
+  document.getElementById("no-match").hidden = [...rows.values()].some((row) => !row.hidden);
 });
 
-async function refresh(card) {
-  const answer = await fetch(`/websockets/space/${card.dataset.space}/status`);
-  if (!answer.ok) return;
-  const { connected } = await answer.json();
-  const badge = card.querySelector(".badge-state");
-  badge.textContent = words(connected ? "connected" : "disconnected");
-  badge.className = `badge-state ${connected ? "is-on" : "is-off"}`;
+function show(state) {
+  const row = rows.get(state.space_id);
+  if (!row) return;
+  showBadge(row.querySelector(".badge-state"), state.connected);
+  for (const cell of row.querySelectorAll("[data-number]")) cell.textContent = state[cell.dataset.number];
 }
 
-async function refreshAll() {
-  if (!document.hidden) await Promise.allSettled(cards.slice(0, 50).map(refresh));
-  setTimeout(refreshAll, EVERY_MS);
+async function refresh() {
+  if (document.hidden || !rows.size) return;
+  const { ok, body } = await ask("/", { headers: { Accept: "application/json" } });
+  if (ok) body.spaces.forEach(show);
 }
-setTimeout(refreshAll, EVERY_MS);
-document.addEventListener("visibilitychange", () => { if (!document.hidden) cards.slice(0, 50).forEach(refresh); });
+
+setInterval(refresh, EVERY_MS);
+document.addEventListener("visibilitychange", refresh);
+addEventListener("pageshow", (event) => { if (event.persisted) refresh(); });

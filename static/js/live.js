@@ -1,8 +1,9 @@
 // Live status: one stream for the page, and the store asked again whenever a push may have been missed.
-const FIRST_RETRY_MS = 1000;
+const RETRY_MS = [1000, 2000, 5000, 15000];
 const POLL_MS = 1500;
+const MOST_ASKED = 6;
 
-/** What the site says of one address, as {ok, status, body}; `ok` is false and status 0 when it cannot be reached. */
+/** What the site says at an address, as {ok, status, body}; `status` is 0 when it cannot be reached. */
 export async function ask(address, options) {
   try {
     const answer = await fetch(address, options);
@@ -14,45 +15,59 @@ export async function ask(address, options) {
 }
 
 export class Live {
-  /** `openRequests()` lists ids still open, the one to stream first; `onSpace`, `onRequest` and `onTrouble` are told. */
+  /**
+   * `openRequests()` lists the ids still open, the one to stream first. `onSpace(state)` and `onRequest(id, status)`
+   * are told what is; `onTrouble(id, status)` what could not be asked (id null: the space), by its HTTP status or 0.
+   */
   constructor({ spaceId, openRequests, onSpace, onRequest, onTrouble }) {
     Object.assign(this, { spaceId, openRequests, onSpace, onRequest, onTrouble });
     this.source = null;
     this.streamed = undefined;
-    this.wanted = false;
+    this.failures = 0;
+    this.retryAt = 0;
+    this.loggedOut = false;
     for (const event of ["online", "pageshow"]) addEventListener(event, () => this.refresh());
     document.addEventListener("visibilitychange", () => { if (document.hidden) this.close(); else this.refresh(); });
+    addEventListener("pagehide", () => this.close());
     setInterval(() => this.poll(), POLL_MS);
     this.refresh();
   }
 
   /** Ask the store for everything, and stream again. */
   refresh() {
-    this.ask_all();
+    this.loggedOut = false;
+    this.retryAt = 0;
+    this.askSpace();
+    this.openRequests().forEach((id) => this.askRequest(id));
     this.open();
   }
 
   open() {
-    if (document.hidden) return;
     const [streamed] = this.openRequests();
     if (this.source && this.source.readyState !== EventSource.CLOSED && this.streamed === streamed) return;
     this.close();
-    if (!this.spaceId && !streamed) return;
+    if (document.hidden || this.loggedOut || Date.now() < this.retryAt || (!this.spaceId && !streamed)) return;
     this.streamed = streamed;
     const query = new URLSearchParams();
     if (this.spaceId) query.set("space_id", this.spaceId);
     if (streamed) query.set("request_id", streamed);
-    const source = this.source = new EventSource(`/websockets/stream?${query}`);
+    this.listen(new EventSource(`/websockets/stream?${query}`), streamed);
+  }
+
+  listen(source, streamed) {
+    this.source = source;
+    source.addEventListener("open", () => { this.failures = 0; });
     source.addEventListener("space", (event) => this.onSpace(JSON.parse(event.data)));
     source.addEventListener("request", (event) => {
       this.onRequest(streamed, JSON.parse(event.data));
-      this.open();
+      this.open(); // once it is over, the next open one is streamed
     });
     source.addEventListener("error", () => {
-      if (source.readyState === EventSource.CLOSED && this.source === source) {
-        this.close();
-        setTimeout(() => this.open(), FIRST_RETRY_MS);
-      }
+      // A lost connection is taken up again by the browser itself; a refusal is not.
+      if (source.readyState !== EventSource.CLOSED || this.source !== source) return;
+      this.close();
+      this.retryAt = Date.now() + RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)];
+      this.failures += 1;
     });
   }
 
@@ -66,26 +81,29 @@ export class Live {
 
   /** Behind the stream: what it does not carry, or everything while it is down. */
   poll() {
-    if (document.hidden) return;
+    if (document.hidden || this.loggedOut) return;
     const open = this.openRequests();
-    for (const id of this.streaming ? open.slice(1, 6) : open.slice(0, 6)) this.ask_request(id);
-    if (!this.streaming) this.ask_space();
-    if (!this.source && (this.spaceId || open.length)) this.open();
+    open.slice(this.streaming ? 1 : 0, MOST_ASKED).forEach((id) => this.askRequest(id));
+    if (!this.streaming) this.askSpace();
+    if (!this.source) this.open();
   }
 
-  ask_all() {
-    this.ask_space();
-    this.openRequests().forEach((id) => this.ask_request(id));
-  }
-
-  async ask_space() {
+  async askSpace() {
     if (!this.spaceId) return;
     const { ok, body, status } = await ask(`/websockets/space/${this.spaceId}/status`);
-    if (ok) this.onSpace(body); else this.onTrouble(null, status);
+    if (ok) this.onSpace(body); else this.trouble(null, status);
   }
 
-  async ask_request(id) {
+  async askRequest(id) {
     const { ok, body, status } = await ask(`/websockets/status?request_id=${encodeURIComponent(id)}`);
-    if (ok) this.onRequest(id, body); else this.onTrouble(id, status);
+    if (ok) this.onRequest(id, body); else this.trouble(id, status);
+  }
+
+  trouble(id, status) {
+    if (status === 401) {
+      this.loggedOut = true;
+      this.close();
+    }
+    this.onTrouble(id, status);
   }
 }

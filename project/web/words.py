@@ -1,0 +1,85 @@
+"""What is told to people of an error, in their language: by the field of a form, else by the error's code."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _
+
+from project.errors import SpacesError
+
+BY_CODE: Final[dict[str, LazyString]] = {
+    "internal_error": _("Something went wrong on the site."),
+    "bad_request": _("What was sent cannot be used."),
+    "bad_host": _("The site does not answer to that host name."),
+    "invalid_field": _("A field has a value that cannot be used."),
+    "field_not_enabled": _("This space does not take that kind of input."),
+    "empty_submission": _("Write a prompt or choose a file first."),
+    "weak_password": _("That password is too easy to guess."),
+    "forbidden": _("You may not do that."),
+    "cross_origin": _("A page of another site may not act here in your name."),
+    "login_required": _("Please log in first."),
+    "wrong_credentials": _("The user name or the password is wrong."),
+    "bad_signature": _("This link is not valid, or no longer."),
+    "not_found": _("There is nothing here."),
+    "space_not_found": _("There is no such space."),
+    "request_not_found": _("There is no such request."),
+    "file_not_found": _("There is no such file."),
+    "method_not_allowed": _("This address does not take that method."),
+    "conflict": _("That does not go together with what is there."),
+    "username_taken": _("That user name is taken."),
+    "stale_lease": _("This attempt was given to another worker, or has ended."),
+    "too_large": _("The files are too large."),
+    "try_later": _("The site cannot take this now; try again shortly."),
+    "rate_limited": _("Too soon after your last request to this space."),
+    "queue_full": _("The queue of this space is full. Try again shortly."),
+    "worker_offline": _("The remote app is not connected."),
+    "storage_unavailable": _("The database cannot be written just now; nothing was accepted."),
+    "disk_full": _("The disk is full; nothing was accepted."),
+}
+"""Every error a person can meet over HTTP. What only a worker is told stays in English, in its log."""
+
+BY_FIELD: Final[dict[str, LazyString]] = {
+    "username": _("From 3 to 64 letters, digits, and . _ - are a user name."),
+    "password": _("A password has from 8 to 128 characters."),
+    "confirm_password": _("The two passwords are not the same."),
+    "name": _("A name has from 1 to 100 characters, all of which can be seen."),
+    "description": _("A description has at most 5000 characters."),
+    "cover": _("The cover is one emoji, or the name of a picture in static/covers such as default.png."),
+    "ws_enable_prompt": _("Enable at least one kind of input."),
+    "ws_rate_limit_seconds": _("A number from 0 to 86400."),
+    "ws_max_queue": _("A number from 1 to 100000."),
+    "ws_max_workers": _("A number from 1 to 64."),
+    "ws_run_timeout_seconds": _("A number from 1 to 86400."),
+    "ws_queue_timeout_seconds": _("A number from 1 to 604800."),
+    "token_name": _("A token needs a name of at most 100 characters; a space has at most two live tokens."),
+    "prompt": _("The prompt is too long, or has characters that are not text."),
+    "audio_url": _("The address of a sound begins with http:// or https://."),
+}
+"""The rule of each field a person fills in."""
+
+REASONS: Final[dict[str, LazyString]] = {
+    "worker_error": _("The model reported an error."),
+    "worker_lost": _("The worker went away during every attempt."),
+    "queue_timeout": _("No worker took the request in time."),
+    "run_timeout": _("The model did not finish in time."),
+    "cancelled_by_user": _("You cancelled it."),
+    "cancelled_by_admin": _("An administrator cancelled it."),
+    "space_deleted": _("The space was deleted."),
+}
+"""Why a request ended without a result."""
+
+
+def explain(error: SpacesError) -> str:
+    """One sentence for the person: the rule of the field it names, else its code's, else the error's own words."""
+    if error.code in ("invalid_field", "conflict") and error.field in BY_FIELD:
+        return str(BY_FIELD[error.field])
+    return str(BY_CODE.get(error.code, error.message))
+
+
+def page_words() -> dict[str, LazyString]:
+    """What the scripts may have to say, by name: ``why_<code>`` and ``rule_<field>``."""
+    return {f"why_{code}": text for code, text in (BY_CODE | REASONS).items()} | {
+        f"rule_{field}": BY_FIELD[field] for field in ("prompt", "audio_url")
+    }
