@@ -48,7 +48,7 @@ bench: $(STAMP) ## measure the relay
 translations: $(STAMP) ## gather the pages' texts and compile the translations
 	$(VENV)/bin/pybabel -q extract -F babel.cfg --no-location --sort-output --omit-header -o .make/messages.pot .
 	$(VENV)/bin/pybabel -q update -i .make/messages.pot -d project/translations -l zh --no-fuzzy-matching --omit-header
-	$(VENV)/bin/pybabel -q compile -d project/translations
+	$(VENV)/bin/pybabel -q compile --use-fuzzy -d project/translations  # without a header a catalogue counts as fuzzy
 
 clean: ## remove what the jobs made, but not the data
 	rm -rf $(VENV) .make .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info

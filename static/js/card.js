@@ -57,7 +57,7 @@ export class Card {
     const result = status.result ?? {};
     const answer = typeof result.text_output === "string" ? result.text_output : status.partial;
     this.put("text", answer);
-    this.part.copy.hidden = !(this.over && answer);
+    this.part.copy.hidden = this.folded || !(this.over && answer);
     this.part.error.hidden = !["failed", "cancelled"].includes(status.status);
     this.part.error.classList.toggle("is-mild", status.status === "cancelled");
     this.put("why", why(status));
@@ -94,6 +94,7 @@ export class Card {
 
   fold() {
     this.part.body.hidden = this.folded;
+    this.part.copy.hidden = this.folded || !this.part.text.textContent;
     if (this.folded) this.part.fold.hidden = false;
     this.part.fold.textContent = words(this.folded ? "unfold" : "fold");
     this.part.fold.setAttribute("aria-expanded", String(!this.folded));
