@@ -18,6 +18,7 @@ export class Card {
     for (const name of ["inputs", "progress", "message", "text", "error", "facts", "raw", "copy", "again", "fold"]) this.part[name].hidden = true;
     this.put("prompt", prompt);
     this.part.link.href = `/requests/${requestId}`;
+    this.part.link.hidden = this.part.link.pathname === location.pathname;
     this.part.cancel.addEventListener("click", () => this.cancel());
     this.part.copy.addEventListener("click", () => copyFrom(this.part.copy, this.part.text.textContent, words("copied")));
     this.part.again.addEventListener("click", () => this.onAgain(this.prompt));
