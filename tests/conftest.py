@@ -144,9 +144,7 @@ class LiveSite:
         return body
 
     def status(self, session: requests.Session, request_id: str, wait: float = 0) -> dict[str, Any]:
-        answer = session.get(
-            f"{self.host}/websockets/status", params={"request_id": request_id, "wait": wait or None}
-        )
+        answer = session.get(f"{self.host}/websockets/status", params={"request_id": request_id, "wait": wait or None})
         assert answer.status_code == 200, answer.text
         body: dict[str, Any] = answer.json()
         return body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from project.runtime import Runtime
 from project.storage.port import Claim, RequestStore
 from project.wire import events
 
+log = logging.getLogger(__name__)
 RETRY_S = 0.5
 
 
@@ -61,10 +63,14 @@ class Dispatcher:
         while self._again(space_id):
             try:
                 self._fill(space_id)
-            except TryLater:
-                # The store cannot be written just now. What waits goes on waiting; nothing is lost by asking again.
+            except Exception as error:
+                # What waits goes on waiting, and nothing is lost by trying again; a space that nobody serves any
+                # more for one error would be. A store that is busy for the moment is not worth a traceback.
+                if not isinstance(error, TryLater):
+                    log.exception("handing out the requests of space %s failed", space_id)
                 self._runtime.sleep(RETRY_S)
-                self._kicked[space_id] = True
+                with self._lock:
+                    self._kicked[space_id] = True
 
     def _again(self, space_id: str) -> bool:
         with self._lock:

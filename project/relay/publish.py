@@ -28,12 +28,12 @@ class Publisher:
         self._sizes: dict[str, tuple[int, float]] = {}
         self._reading: dict[str, object] = {}
 
-    def publish(self, request: Request) -> None:
-        """A request is now like this. Only an ended one is kept as it stands; others are asked for anew."""
-        if request.is_over:
-            self._keep(RequestView(request, None, self._sizes.get(request.space_id, (0, 0.0))[0]))
-        else:
+    def publish(self, request: Request, position: int | None = None) -> None:
+        """A request is now like this, with its files. One that waits is kept only if its place is known."""
+        if request.status is Status.QUEUED and position is None:
             self._views.pop(request.id, None)
+        else:
+            self._keep(RequestView(request, position, self._sizes.get(request.space_id, (position or 0, 0.0))[0]))
         # Whoever is reading the store for this request just now may hold what it was: let them not keep it.
         self._reading.pop(request.id, None)
         self._signals.notify((request_topic(request.id), space_topic(request.space_id)))
@@ -41,6 +41,11 @@ class Publisher:
     def space_changed(self, space_id: str) -> None:
         """A worker came or went, or the queue grew."""
         self._signals.notify((space_topic(space_id),))
+
+    def ended(self, request_id: str) -> RequestView | None:
+        """The view of a request that this node saw end just now, without asking the store; else None."""
+        kept = self._views.get(request_id)
+        return kept[0] if kept is not None and kept[0].request.is_over else None
 
     def view(self, request_id: str) -> RequestView | None:
         """The view of a request, at most ``FRESH_S`` old; None if there is no such request."""

@@ -52,9 +52,18 @@ class Relay:
 
         Raises WorkerOffline, RateLimited, QueueFull, SpaceNotFound, and whatever keeps the store from writing.
         """
+        return self._submit(secrets.token_hex(16), space, user, submission)
+
+    def ask(self, space: Space, user: User, submission: Submission, timeout_s: float) -> tuple[Submitted, RequestView]:
+        """``submit``, then the request's view once it is over, or after ``timeout_s``."""
+        request_id = secrets.token_hex(16)
+        with self._signals.watch(request_topic(request_id)) as watch:
+            submitted = self._submit(request_id, space, user, submission)
+            return submitted, self._wait(watch, request_id, user, self._clock() + timeout_s)
+
+    def _submit(self, request_id: str, space: Space, user: User, submission: Submission) -> Submitted:
         if not self.is_connected(space.id):
             raise WorkerOffline
-        request_id = secrets.token_hex(16)
         now = self._clock()
         settings = space.settings
         submitted = self._store.requests.submit(
@@ -73,8 +82,8 @@ class Relay:
                 files=tuple(replace(file, request_id=request_id) for file in submission.files),
             )
         )
+        self._publisher.publish(submitted.request, submitted.position)
         self._dispatcher.kick(space.id)
-        self._publisher.space_changed(space.id)
         return submitted
 
     def view(self, request_id: str, user: User) -> RequestView:
@@ -88,12 +97,17 @@ class Relay:
         """``view`` once the request is over, or after ``timeout_s``."""
         deadline = self._clock() + timeout_s
         with self._signals.watch(request_topic(request_id)) as watch:
-            while True:
-                view = self.view(request_id, user)
-                left_s = deadline - self._clock()
-                if view.request.is_over or left_s <= 0:
-                    return view
-                watch.wait(min(left_s, RECHECK_S))
+            view = self.view(request_id, user)
+            return view if view.request.is_over else self._wait(watch, request_id, user, deadline)
+
+    def _wait(self, watch: Watch, request_id: str, user: User, deadline: float) -> RequestView:
+        """A hint that it ended brings the view with it; the store is asked at the deadline, and now and then."""
+        while (left_s := deadline - self._clock()) > 0:
+            hinted = watch.wait(min(left_s, RECHECK_S))
+            view = self._publisher.ended(request_id) if hinted else self._publisher.view(request_id)
+            if view is not None and view.request.is_over:
+                break
+        return self.view(request_id, user)
 
     def cancel(self, request_id: str, user: User) -> RequestView:
         """End an open request; an ended one stays as it is. Raises RequestNotFound."""

@@ -13,6 +13,7 @@ from project.errors import Conflict, FieldInvalid, SpaceNotFound
 from project.storage.port import SpaceStore
 
 TOKEN_PREFIX: Final = "wsp_"
+FRESH_S: Final = 1.0
 MOST_LIVE_TOKENS: Final = 2
 """Two, so that a token can be replaced while the old one still works."""
 
@@ -24,6 +25,7 @@ class Spaces:
         self._store = store
         self._clock = clock
         self._on_removed = on_removed
+        self._fresh: dict[str, tuple[Space, float]] = {}
 
     def create(self, settings: SpaceSettings, owner: User) -> Space:
         """Make a space. Names need not be unique; a worker is refused an ambiguous one."""
@@ -33,16 +35,28 @@ class Spaces:
 
     def edit(self, space_id: str, settings: SpaceSettings) -> Space:
         """Change a space. Raises SpaceNotFound."""
-        return _found(self._store.change(space_id, settings))
+        space = _found(self._store.change(space_id, settings))
+        self._fresh.pop(space_id, None)
+        return space
 
     def remove(self, space_id: str) -> None:
         """Delete a space; its open requests end. Raises SpaceNotFound."""
-        self.get(space_id)
-        self._on_removed(self._store.remove(space_id, now=self._clock()))
+        _found(self._store.get(space_id))
+        ended = self._store.remove(space_id, now=self._clock())
+        self._fresh.pop(space_id, None)
+        self._on_removed(ended)
 
     def get(self, space_id: str) -> Space:
-        """One space. Raises SpaceNotFound."""
-        return _found(self._store.get(space_id))
+        """One space, as it was at most ``FRESH_S`` ago. Raises SpaceNotFound.
+
+        Every submission asks for its space; the store still refuses one whose space has just been deleted.
+        """
+        kept = self._fresh.get(space_id)
+        if kept is not None and kept[1] > self._clock():
+            return kept[0]
+        space = _found(self._store.get(space_id))
+        self._fresh[space_id] = (space, self._clock() + FRESH_S)
+        return space
 
     def named(self, name: str) -> tuple[Space, ...]:
         """Every space of exactly that name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from project.clock import Clock
@@ -16,6 +17,7 @@ from project.runtime import Runtime
 from project.storage.port import Store
 from project.wire import events
 
+log = logging.getLogger(__name__)
 SWEEP_S = 0.5
 BEAT_S = 2.0
 PURGE_S = 300.0
@@ -88,6 +90,9 @@ class Upkeep:
         except TryLater:
             # The store is locked or full for the moment; every chore comes round again.
             return
+        except Exception:
+            # The other chores, and this one's next turn, must not end with it.
+            log.exception("upkeep failed")
 
     def _sweep(self) -> None:
         for request in self._store.requests.expire(self._clock()):

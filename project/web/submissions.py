@@ -11,6 +11,7 @@ from flask import Blueprint, jsonify, request
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
+from project.core.commands import Submitted
 from project.core.model import FileField, Space
 from project.core.submission import FILE_FIELDS, check_fields
 from project.errors import FieldInvalid, WorkerOffline
@@ -39,19 +40,24 @@ def submit(space_id: str) -> Response:
     chosen = _files()
     submission = check_fields(space.settings, form, [field for field, _ in chosen])
     with kept_files(chosen, time.time()) as files:
-        submitted = site.relay.submit(space, user, submission.with_files(files))
-    body: dict[str, Any] = {
+        whole = submission.with_files(files)
+        if wait_s:
+            submitted, view = site.relay.ask(space, user, whole, wait_s)
+            return _fresh(jsonify(_accepted(submitted) | view.as_dict()))
+        submitted = site.relay.submit(space, user, whole)
+    return _fresh(jsonify(_accepted(submitted)))
+
+
+def _accepted(submitted: Submitted) -> dict[str, Any]:
+    request_ = submitted.request
+    return {
         "success": True,
-        "request_id": submitted.request.id,
-        "space_id": space.id,
-        "status": submitted.request.status.value,
+        "request_id": request_.id,
+        "space_id": request_.space_id,
+        "status": request_.status.value,
         "position": submitted.position,
         "queue_size": submitted.position,
     }
-    if wait_s:
-        view = site.relay.wait(submitted.request.id, user, wait_s)
-        body |= view.as_dict()
-    return _fresh(jsonify(body))
 
 
 @blueprint.get("/status")

@@ -66,7 +66,10 @@ def test_concurrent_requests(site: LiveSite, start_mock: Start) -> None:
     ended = [site.status(s, r["request_id"], wait=20) for s, r in zip(sessions, submitted, strict=True)]
     assert [status["status"] for status in ended] == ["completed"] * 3
     runs = sorted((status["started_at"], status["finished_at"], status["queued_at"]) for status in ended)
-    assert all(earlier[1] <= later[0] or earlier[1][:21] <= later[0][:21] for earlier, later in zip(runs, runs[1:], strict=False))
+    assert all(
+        earlier[1] <= later[0] or earlier[1][:21] <= later[0][:21]
+        for earlier, later in zip(runs, runs[1:], strict=False)
+    )
     assert [run[2] for run in runs] == sorted(run[2] for run in runs)
     begun = re.findall(r"Processing\.\.\.\n  Request ID: (\w+)", mock.output)
     received = re.findall(r"received\n  Request ID: (\w+)", mock.output)

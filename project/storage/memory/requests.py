@@ -137,7 +137,7 @@ class MemoryRequests:
             if request is None:
                 return None
             self._requests[request.id] = moves.reporting(request, command)
-            return self._requests[request.id]
+            return self._whole(self._requests[request.id])
 
     def report_later(self, command: Report) -> Pending[Request | None]:
         """See the port."""

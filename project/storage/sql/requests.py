@@ -24,11 +24,37 @@ _QUEUED = _T.c.status == Status.QUEUED.value
 _PROCESSING = _T.c.status == Status.PROCESSING.value
 _OPEN = _T.c.status.in_([status.value for status in OPEN])
 
+# Statements of the hot path are built once: building one costs more than running it.
+_COUNTS = (
+    sa.select(_T.c.space_id, sa.func.count())
+    .where(_QUEUED, _T.c.space_id.in_(sa.bindparam("spaces", expanding=True)))
+    .group_by(_T.c.space_id)
+)
+_SIZES = (
+    sa.select(_T.c.space_id, sa.func.count())
+    .where(_OPEN, _T.c.space_id.in_(sa.bindparam("spaces", expanding=True)))
+    .group_by(_T.c.space_id)
+)
+_KNOWN_SPACES = sa.select(schema.spaces.c.id).where(schema.spaces.c.id.in_(sa.bindparam("spaces", expanding=True)))
+_NEXT = (
+    rows.REQUEST.where(_QUEUED, _T.c.space_id == sa.bindparam("space"))
+    .order_by(_T.c.seq)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
+_NEXT_LOCKED = _NEXT.with_for_update(skip_locked=True)
+_AHEAD = _T.alias("ahead")
+_POSITIONS = sa.select(
+    _T.c.id,
+    sa.select(sa.func.count())
+    .where(_AHEAD.c.status == Status.QUEUED.value, _AHEAD.c.space_id == _T.c.space_id, _AHEAD.c.seq <= _T.c.seq)
+    .scalar_subquery(),
+).where(_T.c.id.in_(sa.bindparam("ids", expanding=True)), _QUEUED)
+_INSERT = _T.insert().returning(_T.c.seq, sort_by_parameter_order=True)
+
 
 def queued_counts(connection: sa.Connection, space_ids: Collection[str]) -> Counter[str]:
     """How many requests wait in each of these spaces."""
-    query = sa.select(_T.c.space_id, sa.func.count()).where(_QUEUED, _T.c.space_id.in_(space_ids))
-    return Counter(dict(connection.execute(query.group_by(_T.c.space_id)).tuples().all()))
+    return Counter(dict(connection.execute(_COUNTS, {"spaces": list(space_ids)}).tuples().all()))
 
 
 def _last_submissions(connection: sa.Connection, commands: Sequence[Submit]) -> dict[tuple[str, str], float]:
@@ -45,7 +71,7 @@ def _last_submissions(connection: sa.Connection, commands: Sequence[Submit]) -> 
 
 def _submit(connection: sa.Connection, commands: Sequence[Submit]) -> list[Any]:
     wanted = {command.space_id for command in commands}
-    known = set(connection.scalars(sa.select(schema.spaces.c.id).where(schema.spaces.c.id.in_(wanted))))
+    known = set(connection.scalars(_KNOWN_SPACES, {"spaces": list(wanted)}))
     waiting = queued_counts(connection, wanted)
     last = _last_submissions(connection, commands)
     outcomes: list[Any] = []
@@ -69,8 +95,7 @@ def _submit(connection: sa.Connection, commands: Sequence[Submit]) -> list[Any]:
 def _insert(connection: sa.Connection, new: list[Request]) -> list[Request]:
     if not new:
         return []
-    statement = _T.insert().returning(_T.c.seq, sort_by_parameter_order=True)
-    numbers = list(connection.execute(statement, [rows.new_values(request) for request in new]).scalars())
+    numbers = list(connection.execute(_INSERT, [rows.new_values(request) for request in new]).scalars())
     rows.add_history(connection, [moves.transition(None, request, at=request.created_at) for request in new])
     files = [rows.file_values(file) for request in new for file in request.files]
     if files:
@@ -83,10 +108,9 @@ def _claim(connection: sa.Connection, commands: Sequence[Claim]) -> list[tuple[R
 
 
 def _claim_one(connection: sa.Connection, command: Claim) -> tuple[Request, ...]:
-    query = rows.REQUEST.where(_QUEUED, _T.c.space_id == command.space_id).order_by(_T.c.seq).limit(command.limit)
-    if connection.dialect.name != "sqlite":
-        query = query.with_for_update(skip_locked=True)
-    waiting = [rows.request_of(row) for row in connection.execute(query)]
+    query = _NEXT if connection.dialect.name == "sqlite" else _NEXT_LOCKED
+    found = connection.execute(query, {"space": command.space_id, "most": command.limit})
+    waiting = [rows.request_of(row) for row in found]
     with_files = [request.id for request in waiting if request.payload.get("files")]
     files = rows.load_files(connection, with_files) if with_files else {}
     taken = [
@@ -140,7 +164,7 @@ def _finish(connection: sa.Connection, commands: Sequence[Finish]) -> list[Finis
 
 
 def _report(connection: sa.Connection, commands: Sequence[Report]) -> list[Request | None]:
-    current = rows.load(connection, [command.request_id for command in commands])
+    current = rows.load(connection, [command.request_id for command in commands], files=True)
     outcomes: list[Request | None] = []
     touched: dict[str, Request] = {}
     for command in commands:
@@ -229,12 +253,25 @@ def _get(connection: sa.Connection, ids: Sequence[str]) -> list[Request | None]:
     return [found.get(key) for key in ids]
 
 
+def _positions(connection: sa.Connection, groups: Sequence[Collection[str]]) -> list[dict[str, int]]:
+    wanted = {key for group in groups for key in group}
+    found: dict[str, int] = dict(connection.execute(_POSITIONS, {"ids": list(wanted)}).tuples().all())
+    return [{key: found[key] for key in group if key in found} for group in groups]
+
+
+def _queue_sizes(connection: sa.Connection, space_ids: Sequence[str]) -> list[int]:
+    found: dict[str, int] = dict(connection.execute(_SIZES, {"spaces": list(set(space_ids))}).tuples().all())
+    return [found.get(space_id, 0) for space_id in space_ids]
+
+
 _SUBMIT = Work(_submit, rank=0)
 _REPORT = Work(_report, rank=10)
 _RENEW = Work(_renew, rank=20)
 _FINISH = Work(_finish, rank=30)
 _CLAIM = Work(_claim, rank=40)
 _GET = Work(_get)
+_POSITION = Work(_positions)
+_QUEUE_SIZE = Work(_queue_sizes)
 
 
 class SqlRequests:
@@ -308,19 +345,12 @@ class SqlRequests:
 
     def positions(self, request_ids: Collection[str]) -> Mapping[str, int]:
         """See the port."""
-        ahead = _T.alias("ahead")
-        place = (
-            sa.select(sa.func.count())
-            .where(ahead.c.status == "queued", ahead.c.space_id == _T.c.space_id, ahead.c.seq <= _T.c.seq)
-            .scalar_subquery()
-        )
-        query = sa.select(_T.c.id, place).where(_T.c.id.in_(request_ids), _QUEUED)
-        return self._read(lambda connection: dict(connection.execute(query).tuples().all()))
+        found: Mapping[str, int] = self._reader.run(_POSITION, request_ids)
+        return found
 
     def queue_size(self, space_id: str) -> int:
         """See the port."""
-        query = sa.select(sa.func.count()).where(_OPEN, _T.c.space_id == space_id)
-        return self._read(lambda connection: connection.scalar(query) or 0)
+        return int(self._reader.run(_QUEUE_SIZE, space_id))
 
     def waiting_spaces(self) -> frozenset[str]:
         """See the port."""

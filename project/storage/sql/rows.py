@@ -33,6 +33,13 @@ _MUTABLE = tuple(
     }
 )
 REQUEST = sa.select(*(schema.requests.c[name] for name in _REQUEST_FIELDS))
+# Statements of the hot path are built once: building one costs more than running it.
+_BY_ID = REQUEST.where(schema.requests.c.id.in_(sa.bindparam("ids", expanding=True)))
+_FILES = (
+    sa.select(*(schema.files.c[name] for name in _FILE_FIELDS))
+    .where(schema.files.c.request_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(schema.files.c.created_at, schema.files.c.id)
+)
 _UPDATE = (
     schema.requests.update()
     .where(schema.requests.c.seq == sa.bindparam("which"))
@@ -65,17 +72,15 @@ def new_values(request: Request) -> dict[str, Any]:
 def load(connection: sa.Connection, ids: Iterable[str], *, files: bool = False) -> dict[str, Request]:
     """Requests by id; those unknown are left out."""
     wanted = list(dict.fromkeys(ids))
-    rows = connection.execute(REQUEST.where(schema.requests.c.id.in_(wanted))).all()
+    rows = connection.execute(_BY_ID, {"ids": wanted}).all()
     attached = load_files(connection, wanted) if files else {}
     return {row[0]: request_of(row, attached.get(row[0], ())) for row in rows}
 
 
 def load_files(connection: sa.Connection, request_ids: Sequence[str]) -> Mapping[str, tuple[StoredFile, ...]]:
     """Files of requests, oldest first, by request id."""
-    table = schema.files
     found: dict[str, tuple[StoredFile, ...]] = {}
-    query = sa.select(*(table.c[name] for name in _FILE_FIELDS)).where(table.c.request_id.in_(request_ids))
-    for row in connection.execute(query.order_by(table.c.created_at, table.c.id)):
+    for row in connection.execute(_FILES, {"ids": request_ids}):
         file = file_of(row)
         found[file.request_id] = (*found.get(file.request_id, ()), file)
     return found
