@@ -11,12 +11,10 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from project.core.model import User
-from project.errors import FieldInvalid, RateLimited
-from project.relay.service import Relay
+from project.errors import FieldInvalid, Missing, RateLimited
 from project.relay.signals import request_topic, space_topic
-from project.runtime import Runtime
 from project.web.policy import current_user, policy
-from project.web.site import current_site
+from project.web.site import Site, current_site
 
 blueprint = Blueprint("stream", __name__, url_prefix="/websockets")
 MOST_PER_USER = 8
@@ -44,7 +42,7 @@ def stream() -> Response:
         site.spaces.get(space_id)
     if request_id:
         site.relay.view(request_id, user)
-    events = _counted(user, _events(site.relay, site.runtime, user, space_id, request_id))
+    events = _counted(user, _events(site, user, space_id, request_id))
     response = Response(events, content_type="text/event-stream; charset=utf-8")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
@@ -84,20 +82,24 @@ class _Held:
             self._events.close()  # type: ignore[attr-defined]
 
 
-def _events(relay: Relay, runtime: Runtime, user: User, space_id: str, request_id: str) -> Iterator[str]:
+def _events(site: Site, user: User, space_id: str, request_id: str) -> Iterator[str]:
     topics = ([space_topic(space_id)] if space_id else []) + ([request_topic(request_id)] if request_id else [])
     sent: dict[str, str] = {}
     quiet_s = alive_s = 0.0
-    with relay.watch(*topics) as watch:
+    with site.relay.watch(*topics) as watch:
         yield "retry: 1000\n\n"
         while alive_s < LIFETIME_S:
-            for name, body in _now(relay, user, space_id, request_id).items():
+            try:
+                now = _now(site, user, space_id, request_id)
+            except Missing:
+                return  # the browser asks again, and is told
+            for name, body in now.items():
                 text = json.dumps(body, ensure_ascii=False)
                 if sent.get(name) != text:
                     sent[name] = text
                     quiet_s = 0.0
                     yield f"event: {name}\ndata: {text}\n\n"
-            runtime.sleep(LEAST_BETWEEN_S)
+            site.runtime.sleep(LEAST_BETWEEN_S)
             waited_s = RECHECK_S if not watch.wait(RECHECK_S) else 0.0
             quiet_s += waited_s + LEAST_BETWEEN_S
             alive_s += waited_s + LEAST_BETWEEN_S
@@ -106,10 +108,11 @@ def _events(relay: Relay, runtime: Runtime, user: User, space_id: str, request_i
                 yield ": still here\n\n"
 
 
-def _now(relay: Relay, user: User, space_id: str, request_id: str) -> Mapping[str, Mapping[str, Any]]:
+def _now(site: Site, user: User, space_id: str, request_id: str) -> Mapping[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
     if space_id:
-        found["space"] = relay.space_view(space_id).as_dict()
+        site.spaces.get(space_id)
+        found["space"] = site.relay.space_view(space_id).as_dict()
     if request_id:
-        found["request"] = relay.view(request_id, user).as_dict()
+        found["request"] = site.relay.view(request_id, user).as_dict()
     return found

@@ -15,6 +15,7 @@ export class Card {
     Object.assign(this, { requestId, prompt, onAgain, status: null, gone: false, filesShown: "" });
     this.part = Object.fromEntries([...made.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
     this.folded = place.hasAttribute("data-folded");
+    this.fresh = !place.dataset.request; // what came with the page is not announced
     for (const name of ["inputs", "progress", "message", "text", "error", "facts", "raw", "copy", "again", "fold"]) this.part[name].hidden = true;
     this.put("prompt", prompt);
     this.part.link.href = `/requests/${requestId}`;
@@ -32,7 +33,7 @@ export class Card {
 
   show(status) {
     if (this.over && !isOver(status)) return; // a late answer never takes back an end
-    const before = this.status?.status;
+    const news = this.status ? this.status.status !== status.status : this.fresh;
     this.status = status;
     this.part.state.textContent = words(status.status);
     this.part.state.className = `state state-${status.status}`;
@@ -43,7 +44,7 @@ export class Card {
     this.part.again.hidden = !(this.over && this.onAgain && this.prompt);
     this.showTime();
     if (this.over) clearInterval(this.timer);
-    if (before && before !== status.status) announce(`${words(status.status)}: ${this.prompt.slice(0, 80)}`);
+    if (news) announce(`${words(status.status)}: ${this.prompt.slice(0, 80)}`);
   }
 
   showProgress(status) {

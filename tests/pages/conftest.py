@@ -33,7 +33,7 @@ def log_in(page: Page, site: LiveSite, username: str = "testuser", password: str
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """``open_page(locale, theme, size)``: a browser of its own. A script error or a breach of the policy fails the test."""
+    """``open_page(locale, theme, size)``: a browser of its own. Script errors and broken policies fail the test."""
     troubles: list[str] = []
     with ExitStack() as stack:
 

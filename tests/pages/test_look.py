@@ -12,7 +12,12 @@ from tests.pages.conftest import OpenPage, log_in
 
 pytestmark = pytest.mark.slow
 CHECKS = (Path(__file__).parent / "look.js").read_text(encoding="utf-8")
-KINDS = [("phone", "light", "zh-CN"), ("phone", "dark", "en-US"), ("desktop", "dark", "zh-CN"), ("desktop", "light", "en-US")]
+KINDS = [
+    ("phone", "light", "zh-CN"),
+    ("phone", "dark", "en-US"),
+    ("desktop", "dark", "zh-CN"),
+    ("desktop", "light", "en-US"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,217 @@
+"""The page of a space in a real browser: what becomes of a request is seen as it happens."""
+
+from __future__ import annotations
+
+import re
+import signal
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.conftest import LiveSite, eventually
+from tests.pages.conftest import OpenPage, StartWorker, log_in
+
+pytestmark = pytest.mark.slow
+ECHO = 'def handler(job): return {"text_output": job.prompt, "confidence": 0.5, "note": "seen"}'
+HELD = "def handler(job):\n    job.progress(0.4, 'reading')\n    while not job.cancelled: job.sleep(0.05)\n"
+HIDE = """hidden => {
+    Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+SLOW_UPLOAD = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 400_000}
+LATE = "def handler(job):\n    job.sleep(2)\n    return {'text_output': 'late'}"
+
+
+def serve(site: LiveSite, start_worker: StartWorker, name: str, body: str = ECHO, **fields: str) -> str:
+    space_id = site.make_space(name, **fields)
+    start_worker(site, space_id, name, body)
+    eventually(lambda: site.connected(space_id), what=f"{name} is connected")
+    return space_id
+
+
+def ask(page: Page, prompt: str) -> None:
+    page.fill("#prompt", prompt)
+    page.click("#send")
+
+
+def test_result_is_shown_as_text_only(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Hostile")
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    hostile = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
+    ask(page, hostile)
+    expect(page.locator(".request .answer")).to_have_text(hostile)
+    expect(page.locator(".request .state")).to_have_text("Done")
+    expect(page.locator(".request img, .request script")).to_have_count(0)
+    expect(page).to_have_title(re.compile("^Hostile"))
+    facts = page.locator(".facts")
+    expect(facts).to_contain_text("Confidence")
+    expect(facts).to_contain_text("seen")
+    expect(page.locator("#prompt")).to_have_value("")
+    expect(page.locator("#announcer")).to_contain_text("Done")
+
+
+def test_running_request_is_seen_and_cancelled(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Held", HELD)
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    ask(page, "hold on")
+    card = page.locator(".request")
+    expect(card.locator(".request-message")).to_have_text("reading")
+    expect(card.locator("progress")).to_have_attribute("value", "40")
+    expect(card.locator(".state")).to_have_text("Running")
+    card.get_by_role("button", name="Cancel").click()
+    expect(card.locator(".state")).to_have_text("Cancelled")
+    expect(card.locator(".request-error")).to_contain_text("You cancelled it. cancelled_by_user")
+    card.get_by_role("button", name="Ask again").click()
+    expect(page.locator("#prompt")).to_have_value("hold on")
+
+
+def test_failure_is_told_with_its_code(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Failing", "def handler(job): raise ValueError('no such voice')")
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    ask(page, "sing")
+    error = page.locator(".request-error")
+    expect(error).to_contain_text("The model reported an error.")
+    expect(error).to_contain_text("no such voice")
+    expect(error.locator("code")).to_have_text("worker_error")
+
+
+def test_lasting_page_and_list(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Lasting")
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    ask(page, "to be kept")
+    expect(page.locator(".request .state")).to_have_text("Done")
+    page.goto(f"{site.host}/requests")
+    page.locator(".rows a", has_text="to be kept").click()
+    expect(page.locator(".request .answer")).to_have_text("to be kept")
+    page.get_by_role("button", name="Ask again").click()
+    page.wait_for_url(f"**/ai_project/{space_id}")
+    expect(page.locator("#prompt")).to_have_value("to be kept")
+
+
+def test_older_answers_are_folded(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Folded")
+    session = site.login("testuser", "testpass123")
+    for prompt in ("first", "second"):
+        site.status(session, site.submit(session, space_id, prompt=prompt)["request_id"], wait=10)
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    answers = page.locator(".request .answer")
+    expect(answers.nth(0)).to_have_text("second")
+    expect(answers.nth(1)).to_be_hidden()
+    page.get_by_role("button", name="Show the answer").click()
+    expect(answers.nth(1)).to_have_text("first")
+
+
+def test_too_soon_counts_down(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Slowly", ws_rate_limit_seconds="2")
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    ask(page, "one")
+    expect(page.locator(".request")).to_have_count(1)
+    ask(page, "two")
+    expect(page.locator("#ask-note")).to_contain_text("Too soon: try again in")
+    expect(page.locator("#send")).to_be_disabled()
+    expect(page.locator("#send")).to_be_enabled()
+    expect(page.locator("#prompt")).to_have_value("two")
+    page.click("#send")
+    expect(page.locator(".request")).to_have_count(2)
+
+
+def test_empty_and_wrong_fields_are_marked(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Marked", ws_enable_audio="on")
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    page.click("#send")
+    expect(page.locator("#ask-note")).to_have_text("Write a prompt or choose a file first.")
+    expect(page.locator("#prompt")).to_have_attribute("aria-invalid", "true")
+    page.fill("#audio_url", "ftp://example.org/a.wav")
+    page.click("#send")
+    expect(page.locator("#ask-note")).to_have_text("The address of a sound begins with http:// or https://.")
+    expect(page.locator("#audio_url")).to_have_attribute("aria-invalid", "true")
+
+
+def test_fields_are_there_only_when_enabled(site: LiveSite, page: Page) -> None:
+    bare = site.make_space("Bare")
+    page.goto(f"{site.host}/ai_project/{bare}")
+    expect(page.locator("#ask [name]")).to_have_count(1)
+    expect(page.locator("#fields")).to_have_js_property("disabled", True)
+    expect(page.locator("#offline")).to_contain_text("The remote app is not connected")
+    full = site.make_space("Full", **{f"ws_enable_{kind}": "on" for kind in ("audio", "video", "file_upload")})
+    page.goto(f"{site.host}/ai_project/{full}")
+    names = page.locator("#ask [name]").evaluate_all("fields => fields.map(field => field.name)")
+    assert names == ["prompt", "audio_file", "audio_url", "video_file", "other_file"]
+
+
+def test_upload_tells_how_far_it_is(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Uploads", ws_enable_file_upload="on")
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    big = {"name": "big.bin", "mimeType": "application/octet-stream", "buffer": b"x" * 900_000}
+    page.set_input_files("#other_file", big)  # type: ignore[arg-type]
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", SLOW_UPLOAD)
+    page.click("#send")
+    expect(page.locator("#upload")).to_be_visible()
+    expect(page.locator("#ask-note")).to_contain_text("Uploading: ")
+    expect(page.locator(".attached")).to_contain_text("big.bin", timeout=15000)
+    expect(page.locator("#upload")).to_be_hidden()
+
+
+def test_without_the_stream_the_page_asks(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Polled")
+    page.route("**/websockets/stream*", lambda route: route.abort())
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    ask(page, "asked for")
+    expect(page.locator(".request .answer")).to_have_text("asked for")
+
+
+def test_hidden_page_is_silent_and_asks_when_back(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    name = "Hidden"
+    space_id = site.make_space(name)
+    worker = start_worker(site, space_id, name, ECHO)
+    eventually(lambda: site.connected(space_id))
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    badge = page.locator("#badge")
+    expect(badge).to_have_text("✓ Connected")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate(HIDE, True)
+    worker.signal(signal.SIGKILL)
+    eventually(lambda: not site.connected(space_id))
+    expect(badge).to_have_text("✓ Connected")
+    assert asked == []
+    page.evaluate(HIDE, False)
+    expect(badge).to_have_text("✗ Not connected")
+
+
+def test_ended_login_is_told_with_a_way_back(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Ended")
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    page.fill("#prompt", "kept")
+    page.context.clear_cookies()
+    page.click("#send")
+    note = page.locator("#ask-note")
+    expect(note).to_contain_text("Your login has ended.")
+    expect(note.locator("a")).to_have_attribute("href", f"/login?next=%2Fai_project%2F{space_id}")
+    expect(page.locator("#prompt")).to_have_value("kept")
+
+
+def test_deleted_space_is_told(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Deleted")
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    expect(page.locator("#badge")).to_have_text("✓ Connected")
+    site.login().post(f"{site.host}/admin/space/delete/{space_id}")
+    expect(page.locator("#offline")).to_have_text("This space is not there any more.", timeout=15000)
+    expect(page.locator("#badge")).to_have_text("✗ Not connected")
+
+
+def test_site_killed_and_back(own_site: LiveSite, start_worker: StartWorker, open_page: OpenPage) -> None:
+    own_site.start()
+    page = open_page()
+    log_in(page, own_site)
+    space_id = serve(own_site, start_worker, "Back", LATE)
+    page.goto(f"{own_site.host}/ai_project/{space_id}")
+    ask(page, "wait for it")
+    expect(page.locator(".request .state")).to_have_text("Running")
+    own_site.kill()
+    expect(page.locator("#offline")).to_contain_text("The site cannot be reached just now.")
+    expect(page.locator("#badge")).to_have_text("✗ Not connected")
+    own_site.start()
+    expect(page.locator(".request .answer")).to_have_text("late", timeout=30000)
+    expect(page.locator("#badge")).to_have_text("✓ Connected")
+    expect(page.locator("#send")).to_be_enabled()
