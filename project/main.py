@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -18,6 +17,7 @@ from project.errors import SpacesError
 from project.logs import set_up_logging
 
 log = logging.getLogger(__name__)
+NOTICE_S = 0.1
 
 
 @click.command()
@@ -44,19 +44,20 @@ def main(host: str | None, port: int | None, data_dir: Path | None) -> None:
 
 
 def _end_on_signals(application: Application) -> None:
-    def end(number: int, _frame: FrameType | None) -> None:
-        # A task of the loop does the ending: a signal handler may interrupt anything and must not wait.
-        application.runtime.spawn(_end, application, number)
+    asked: list[int] = []
+    # A handler may interrupt anything, the event loop itself included, where nothing may wait: it only takes note.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _frame: asked.append(number))
+    application.runtime.spawn(_end_when_asked, application, asked, name="end")
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
 
-
-def _end(application: Application, number: int) -> None:
-    log.info("stopping on signal %s", number)
+def _end_when_asked(application: Application, asked: list[int]) -> None:
+    while not asked:
+        application.runtime.sleep(NOTICE_S)
+    log.info("stopping on signal %s", asked[0])
     try:
         application.stop()
     finally:
         logging.shutdown()
-        # The server's loop has no way out of its own that works in all three modes; all that matters is on disk.
+        # The servers have no way out in common, and no thread may hold the end up; all that matters is on disk.
         os._exit(0)

@@ -38,6 +38,12 @@ class Publisher:
         self._reading.pop(request.id, None)
         self._signals.notify((request_topic(request.id), space_topic(request.space_id)))
 
+    def changed(self, request_id: str) -> None:
+        """A request is not as it was; how it is now, the store knows."""
+        self._views.pop(request_id, None)
+        self._reading.pop(request_id, None)
+        self._signals.notify((request_topic(request_id),))
+
     def space_changed(self, space_id: str) -> None:
         """A worker came or went, or the queue grew."""
         self._signals.notify((space_topic(space_id),))

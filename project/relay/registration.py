@@ -140,6 +140,8 @@ class Registration:
         )
         self._store.presence.join(worker)
         self._connections.add(Connection(worker, peer.base_url, in_flight=set(resumed.keep)))
+        for request_id in resumed.keep:
+            self._publisher.changed(request_id)
         for request in resumed.changed:
             self._publisher.publish(request)
         return self._response(space, peer, message, resumed.keep)

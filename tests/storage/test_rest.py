@@ -1,0 +1,126 @@
+"""The contracts of spaces, accounts and presence, for every store; and what SQLite must be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from project.core.model import Session, Space, SpaceSettings, User, Worker, WorkerToken
+from project.errors import StorageUnavailable, UsernameTaken
+from project.storage.port import Store
+from project.storage.sql.engine import make_engine
+from project.storage.sql.migrate import migrate
+from project.storage.sql.schema import metadata
+
+
+def test_spaces(store: Store) -> None:
+    store.spaces.add(Space("t", SpaceSettings(name="Space", enable_audio=True), created_at=2.0, owner_id="o"))
+    assert [space.id for space in store.spaces.named("Space")] == ["t", "s"]
+    assert store.spaces.named("space") == ()
+    changed = store.spaces.change("t", SpaceSettings(name="Renamed"))
+    assert changed is not None
+    assert (changed.name, changed.owner_id) == ("Renamed", "o")
+    assert store.spaces.change("none", SpaceSettings(name="x")) is None
+    assert [space.id for space in store.spaces.all()] == ["t", "s"]
+
+
+def test_tokens(store: Store) -> None:
+    store.spaces.add_token(WorkerToken("k", "s", "lab", "hash", 1.0))
+    used = store.spaces.use_token("hash", now=5.0)
+    assert used is not None
+    assert used.last_used_at == 5.0
+    assert store.spaces.use_token("other", now=5.0) is None
+    assert store.spaces.revoke_token("k", now=6.0) is True
+    assert store.spaces.revoke_token("k", now=7.0) is False
+    assert store.spaces.use_token("hash", now=8.0) is None
+    assert [token.revoked_at for token in store.spaces.tokens("s")] == [6.0]
+    store.spaces.remove("s", now=9.0)
+    assert store.spaces.tokens("s") == ()
+
+
+def test_users_and_sessions(store: Store) -> None:
+    user = User("u", "Ming", "hash", "admin", 1.0)
+    store.accounts.add_user(user)
+    with pytest.raises(UsernameTaken):
+        store.accounts.add_user(User("v", "MING", "hash", "user", 2.0))
+    assert store.accounts.user_named("mInG") == user
+    assert store.accounts.users() == (user,)
+    session = Session("t", "u", 1.0, 1.0, 10.0)
+    store.accounts.add_session(session)
+    assert store.accounts.session("t", now=9.0) == (session, user)
+    assert store.accounts.session("t", now=10.0) is None
+    assert store.accounts.session("x", now=1.0) is None
+    store.accounts.set_password("u", "new")
+    assert store.accounts.session("t", now=2.0) is None
+    store.accounts.add_session(session)
+    store.accounts.end_session("t")
+    assert store.accounts.session("t", now=2.0) is None
+    store.accounts.add_session(session)
+    assert store.accounts.purge_sessions(10.0) == 1
+    store.accounts.add_user(User("d", "gone", "hash", "user", 3.0, disabled=True))
+    store.accounts.add_session(Session("d", "d", 1.0, 1.0, 10.0))
+    assert store.accounts.session("d", now=2.0) is None
+
+
+def test_presence_counts_only_live_nodes(store: Store) -> None:
+    presence = store.presence
+    presence.beat("n1", now=100.0)
+    presence.beat("n2", now=80.0)
+    presence.beat("n1", now=101.0)
+    one = Worker("c1", "s", "n1", "w", "b", 2, 4, 90.0)
+    presence.join(one)
+    presence.join(Worker("c2", "s", "n2", "w", "b", 2, 4, 91.0))
+    assert presence.workers("s", now=105.0) == (one,)
+    assert presence.workers("other", now=105.0) == ()
+    assert presence.clear_stale(now=105.0) == ("c2",)
+    presence.set_draining("c1")
+    assert presence.workers(now=105.0)[0].draining is True
+    presence.leave("c1")
+    assert presence.workers(now=105.0) == ()
+    presence.join(one)
+    presence.end_node("n1")
+    assert presence.workers(now=105.0) == ()
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_every_sqlite_connection_is_durable(tmp_path: Path, writes: bool) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path / 'x.db'}", writes=writes)
+    for _ in range(2):
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_migrations_make_the_schema(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    migrate(url)
+    migrate(url)
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        from alembic.autogenerate import compare_metadata
+        from alembic.migration import MigrationContext
+
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    migrate(url)
+    with sa.create_engine(url).begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StorageUnavailable, match="9999"):
+        migrate(url)
+
+
+def test_the_database_itself_refuses_an_illegal_move(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    migrate(url)
+    row = "INSERT INTO history (request_id, at, before, after, attempt, reason) VALUES ('r', 1, {}, 0, '')"
+    with sa.create_engine(url).connect() as connection:
+        connection.exec_driver_sql(row.format("'queued', 'processing'"))
+        with pytest.raises(sa.exc.IntegrityError):
+            connection.exec_driver_sql(row.format("'completed', 'queued'"))
+        with pytest.raises(sa.exc.IntegrityError):
+            connection.exec_driver_sql(row.format("'queued', 'completed'"))
