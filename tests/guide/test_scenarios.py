@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import re
 import signal
 import struct
@@ -67,8 +68,7 @@ def test_concurrent_requests(site: LiveSite, start_mock: Start) -> None:
     assert [status["status"] for status in ended] == ["completed"] * 3
     runs = sorted((status["started_at"], status["finished_at"], status["queued_at"]) for status in ended)
     assert all(
-        earlier[1] <= later[0] or earlier[1][:21] <= later[0][:21]
-        for earlier, later in zip(runs, runs[1:], strict=False)
+        earlier[1] <= later[0] or earlier[1][:21] <= later[0][:21] for earlier, later in itertools.pairwise(runs)
     )
     assert [run[2] for run in runs] == sorted(run[2] for run in runs)
     begun = re.findall(r"Processing\.\.\.\n  Request ID: (\w+)", mock.output)
