@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from flask import Blueprint, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
@@ -11,6 +9,7 @@ from project.errors import FieldInvalid, SpacesError
 from project.web.answers import wants_json
 from project.web.errors import answer
 from project.web.policy import COOKIE, policy
+from project.web.redirects import local
 from project.web.site import current_site
 
 blueprint = Blueprint("auth", __name__)
@@ -106,7 +105,4 @@ def _end_login() -> None:
 
 def _next() -> str:
     """Where to go after the login: a path of this site, or nothing."""
-    target = request.values.get("next", "")
-    parts = urlsplit(target)
-    local = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.netloc and "\\" not in target
-    return target if local and target.isprintable() else ""
+    return local(request.values.get("next", ""))

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, current_app, jsonify, make_response, redirect, render_template, request
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from project.core.model import Space
@@ -16,6 +17,7 @@ from project.errors import FieldInvalid
 from project.web.answers import wants_json
 from project.web.i18n import COOKIE, LANGUAGES
 from project.web.policy import current_user, policy
+from project.web.redirects import local
 from project.web.site import current_site
 
 blueprint = Blueprint("pages", __name__)
@@ -86,10 +88,19 @@ def language() -> Response:
     chosen = request.form.get("language", "")
     if chosen not in LANGUAGES:
         raise FieldInvalid(f"language must be one of: {', '.join(LANGUAGES)}", field="language")
-    came_from = urlsplit(request.referrer or "/")
-    response = redirect(came_from.path + (f"?{came_from.query}" if came_from.query else "") or "/")
+    response = redirect(_came_from())
     response.set_cookie(COOKIE, chosen, max_age=365 * 86400, samesite="Lax", httponly=True)
     return response
+
+
+def _came_from() -> str:
+    """The page the person was on if it can be opened again: the answer to a form may stand where only forms are sent."""
+    referrer = urlsplit(request.referrer or "")
+    try:
+        current_app.url_map.bind("").match(referrer.path, method="GET")
+    except HTTPException:
+        return "/"
+    return local(referrer.path + (f"?{referrer.query}" if referrer.query else "")) or "/"
 
 
 def cover_of(found: Space) -> dict[str, Any]:
