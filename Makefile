@@ -4,27 +4,23 @@ PY := $(VENV)/bin/python
 PORT ?= 5001
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup run test fast lint types arch check bench translations clean
+.PHONY: help setup run test fast lint types arch check bench routes translations clean
 
 help: ## list the jobs
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## make the environment in .venv
 
 $(STAMP): requirements.txt pyproject.toml constraints.txt tools/make_venv.sh
-	sh tools/make_venv.sh $(VENV)
+	@sh tools/make_venv.sh $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	touch $@
+	@touch $@
 
-run: $(STAMP) ## start the site with a demo space and a mock worker
-	$(PY) tools/run_demo.py --port $(PORT)
+run: $(STAMP) ## start the site with a demo space and a mock worker (PORT=5001)
+	@$(PY) tools/run_demo.py --port $(PORT)
 
-.make/browser: $(STAMP) tools/find_browser.py
-	@mkdir -p .make
-	$(PY) tools/find_browser.py > $@.new && mv $@.new $@
-
-test: $(STAMP) .make/browser ## run every test
-	SPACES_TEST_BROWSER="$$(cat .make/browser)" $(PY) -m pytest
+test: $(STAMP) ## run every test
+	browser="$$($(PY) tools/find_browser.py)" && SPACES_TEST_BROWSER="$$browser" $(PY) -m pytest
 
 fast: $(STAMP) ## run the tests that need no process and no browser
 	$(PY) -m pytest -m 'not slow'
@@ -45,10 +41,17 @@ check: lint types arch ## all checks that run nothing
 bench: $(STAMP) ## measure the relay
 	$(PY) bench/run.py
 
+routes: $(STAMP) ## list every address of the site, and who may use it
+	@PYTHONPATH=. $(PY) tools/routes.py
+
 translations: $(STAMP) ## gather the pages' texts and compile the translations
+	@mkdir -p .make
 	$(VENV)/bin/pybabel -q extract -F babel.cfg --no-location --sort-output --omit-header -o .make/messages.pot .
 	$(VENV)/bin/pybabel -q update -i .make/messages.pot -d project/translations -l zh --no-fuzzy-matching --omit-header
 	$(VENV)/bin/pybabel -q compile --use-fuzzy -d project/translations  # without a header a catalogue counts as fuzzy
 
+reference: $(STAMP) ## write docs/reference from the tables in the code
+	$(PY) -m tools.make_reference
+
 clean: ## remove what the jobs made, but not the data
-	rm -rf $(VENV) .make .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info
+	rm -rf $(VENV) .make .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info

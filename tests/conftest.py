@@ -9,16 +9,36 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import requests
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
+OF_PROCESSES = frozenset({"site", "own_site", "start_mock", "start_worker", "browser"})
+"""Fixtures that start processes: whoever uses one is slow."""
+TAIL_CHARS = 6000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow whatever uses a process or a browser, so that `make fast` stays fast."""
+    for item in items:
+        if OF_PROCESSES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Show what the processes said when a test fails."""
+    report: Any = yield
+    if report.failed:
+        for process in Process.running:
+            report.sections.append((f"Output of {process.command}", process.output[-TAIL_CHARS:]))
+    return report
 
 
 def eventually(is_true: Callable[[], Any], *, within_s: float = 10.0, what: str = "") -> Any:
@@ -36,16 +56,22 @@ def eventually(is_true: Callable[[], Any], *, within_s: float = 10.0, what: str 
 class Process:
     """A real process of ours with its output in a file. Only ever ended by its own id."""
 
+    running: ClassVar[list[Process]] = []
+
     def __init__(self, *command: str, environment: dict[str, str] | None = None):
+        # Settings of the one who runs the tests stay out of them, but for the server that is to be tested.
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("SPACES_") or k == "SPACES_ASYNC_MODE"}
+        self.command = " ".join(command)
         self._log = tempfile.NamedTemporaryFile("w+b", suffix=".log", delete=False)  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, *command],
             cwd=ROOT,
-            env={**os.environ, **(environment or {})},
+            env={**inherited, **(environment or {})},
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        self.running.append(self)
 
     @property
     def output(self) -> str:
@@ -79,6 +105,7 @@ class Process:
         if self.exit_code is None:
             self._process.kill()
             self._process.wait(10)
+        self.running.remove(self)
         self._log.close()
         os.unlink(self._log.name)
 
@@ -97,6 +124,8 @@ class LiveSite:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
+        """Start it, or start it again on the same port once it has ended."""
+        self.end()
         environment = {
             "SPACES_DATA_DIR": str(self.data_dir),
             "SPACES_LOG_FILE": str(self.data_dir / "error.log"),
@@ -121,6 +150,7 @@ class LiveSite:
     def end(self) -> None:
         if self.process is not None:
             self.process.end()
+            self.process = None
 
     def login(self, username: str = "admin", password: str = "admin123") -> requests.Session:
         session = requests.Session()

@@ -6,22 +6,23 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ANSWER_S = 60
+WHERE = "import playwright.sync_api as p\nwith p.sync_playwright() as run: print(run.chromium.executable_path)"
 
 
 def main() -> None:
     """Print the path, or fail with one clear line."""
     path = on_path() or from_debian() or from_playwright()
     if path is None:
-        sys.exit("ERROR no Chromium found and none could be installed: install chromium and run again")
+        sys.exit("ERROR no Chromium that runs was found, and none could be installed: install chromium and run again")
     print(path)
 
 
 def on_path() -> str | None:
-    """A browser that is there."""
-    return next((path for name in NAMES if (path := shutil.which(name))), None)
+    """A browser that is there, and runs: some distributions put a stub in its place."""
+    return next((path for name in NAMES if (path := shutil.which(name)) and runs(path)), None)
 
 
 def from_debian() -> str | None:
@@ -36,16 +37,21 @@ def from_debian() -> str | None:
 
 
 def from_playwright() -> str | None:
-    """Playwright's own build."""
-    if subprocess.run(
-        [sys.executable, "-m", "playwright", "install", "chromium"], stdout=sys.stderr, check=False
-    ).returncode:
+    """Playwright's own build; installing it again when it is there does nothing."""
+    install = [sys.executable, "-m", "playwright", "install", "chromium"]
+    if subprocess.run(install, stdout=sys.stderr, check=False).returncode:
         return None
-    from playwright.sync_api import sync_playwright
+    path = subprocess.run([sys.executable, "-c", WHERE], capture_output=True, text=True, check=False).stdout.strip()
+    return path if path and runs(path) else None
 
-    with sync_playwright() as playwright:
-        path = playwright.chromium.executable_path
-    return path if Path(path).exists() else None
+
+def runs(path: str) -> bool:
+    """Whether the program starts at all: its libraries may be missing."""
+    try:
+        answer = subprocess.run([path, "--version"], capture_output=True, timeout=ANSWER_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return answer.returncode == 0
 
 
 if __name__ == "__main__":

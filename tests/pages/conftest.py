@@ -19,7 +19,7 @@ WORKER = """
 import sys
 from project.worker import Result, Worker
 {body}
-Worker(handler, host=sys.argv[1], space=sys.argv[2], capacity=16).run()
+Worker(handler, host=sys.argv[1], space=sys.argv[2], capacity=1).run()
 """
 
 

@@ -19,6 +19,21 @@ HIDE = """hidden => {
     document.dispatchEvent(new Event("visibilitychange"));
 }"""
 SLOW_UPLOAD = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 400_000}
+GROWING = """
+def handler(job):
+    yield "Once upon "
+    yield "a time"
+    while not job.cancelled: job.sleep(0.05)
+"""
+RETURNS = """
+import base64, pathlib, tempfile
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+def handler(job):
+    folder = pathlib.Path(tempfile.mkdtemp())
+    (folder / "dot.png").write_bytes(base64.b64decode(DOT))
+    (folder / "page.html").write_text("<script>alert(1)</script>")
+    return Result({"text_output": "here"}, [folder / "dot.png", folder / "page.html"])
+"""
 LATE = "def handler(job):\n    job.sleep(2)\n    return {'text_output': 'late'}"
 
 
@@ -63,6 +78,60 @@ def test_running_request_is_seen_and_cancelled(site: LiveSite, start_worker: Sta
     expect(card.locator(".request-error")).to_contain_text("You cancelled it. cancelled_by_user")
     card.get_by_role("button", name="Ask again").click()
     expect(page.locator("#prompt")).to_have_value("hold on")
+
+
+def test_place_in_the_queue_moves_up(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Busy", HELD)
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    cards = page.locator(".request")
+    for prompt in ("first", "second", "third"):
+        ask(page, prompt)
+        expect(cards.filter(has_text=prompt)).to_have_count(1)
+    expect(page.locator("#queue")).to_have_text("Queue size: 3")
+    expect(cards.filter(has_text="third").locator(".request-note")).to_have_text("Place 2 in the queue")
+    cards.filter(has_text="second").get_by_role("button", name="Cancel").click()
+    expect(cards.filter(has_text="third").locator(".request-note")).to_have_text("Place 1 in the queue")
+    cards.filter(has_text="first").get_by_role("button", name="Cancel").click()
+    expect(cards.filter(has_text="third").locator(".state")).to_have_text("Running")
+
+
+def test_text_is_seen_as_it_grows(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Growing", GROWING)
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    ask(page, "tell me")
+    expect(page.locator(".request .answer")).to_have_text("Once upon a time")
+    expect(page.locator(".request .state")).to_have_text("Running")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".request .state")).to_have_text("Cancelled")
+    expect(page.locator(".request .answer")).to_have_text("Once upon a time")
+
+
+def test_second_attempt_is_told(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = site.make_space("Lost")
+    first = start_worker(site, space_id, "Lost", HELD)
+    eventually(lambda: site.connected(space_id))
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    ask(page, "try")
+    expect(page.locator(".request-message")).to_have_text("reading")
+    first.signal(signal.SIGKILL)
+    note = page.locator(".request-note")
+    expect(note).to_have_text("Back in the queue: the worker went away during attempt 1 of 3", timeout=15000)
+    start_worker(site, space_id, "Lost", HELD)
+    expect(note).to_have_text("Attempt 2 of 3: the worker was lost before", timeout=15000)
+
+
+def test_returned_files_are_shown(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Returns", RETURNS)
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    ask(page, "files please")
+    image = page.locator(".files img")
+    expect(image).to_have_attribute("alt", "dot.png")
+    eventually(lambda: image.evaluate("image => image.naturalWidth") == 1, what="the picture is shown")
+    links = page.locator(".files a")
+    expect(links).to_have_count(2)
+    with page.expect_download() as download:
+        links.filter(has_text="page.html").click()
+    assert download.value.suggested_filename == "page.html"
 
 
 def test_failure_is_told_with_its_code(site: LiveSite, start_worker: StartWorker, page: Page) -> None:

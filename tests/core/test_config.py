@@ -1,0 +1,48 @@
+"""Settings: read, checked, refused with the variable's name."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from project.config import SettingInvalid, Settings, secret_key
+
+
+def test_environment_and_flags() -> None:
+    settings = Settings.from_environment({"SPACES_PORT": "8080", "SPACES_LEASE_S": "30"}, port=9090, host=None)
+    assert (settings.port, settings.lease_s, settings.host) == (9090, 30.0, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"SPACES_PORT": "many"}, "SPACES_PORT"),
+        ({"SPACES_PORT": "70000"}, "SPACES_PORT"),
+        ({"SPACES_ASYNC_MODE": "fast"}, "SPACES_ASYNC_MODE"),
+        ({"SPACES_LEASE_S": "0"}, "SPACES_LEASE_S"),
+        ({"SPACES_LEASE_S": "5", "SPACES_HEARTBEAT_S": "4"}, "SPACES_LEASE_S"),
+        ({"SPACES_PROXY_HOPS": "-1"}, "SPACES_PROXY_HOPS"),
+        ({"SPACES_HOST": "0.0.0.0"}, "SPACES_ADMIN_PASSWORD"),
+        ({"SPACES_HOST": "192.0.2.1", "SPACES_ADMIN_PASSWORD": "admin123"}, "SPACES_ADMIN_PASSWORD"),
+    ],
+)
+def test_what_cannot_be_used_is_named(environment: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingInvalid, match=named):
+        Settings.from_environment(environment)
+
+
+def test_development_logins_are_for_loopback() -> None:
+    assert Settings.from_environment({}).development_logins
+    assert Settings.from_environment({"SPACES_HOST": "::1"}).development_logins
+    assert not Settings.from_environment({"SPACES_PROXY_HOPS": "1"}).development_logins
+    away = Settings.from_environment({"SPACES_HOST": "0.0.0.0", "SPACES_ADMIN_PASSWORD": "correct horse"})
+    assert not away.development_logins
+
+
+def test_the_secret_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    key = secret_key(tmp_path / "data")
+    assert len(key) >= 40
+    assert secret_key(tmp_path / "data") == key
+    assert stat.S_IMODE((tmp_path / "data" / "secret_key").stat().st_mode) == 0o600
