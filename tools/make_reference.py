@@ -1,4 +1,4 @@
-"""Write docs/reference from the tables in the code: settings, errors and reasons, events, routes and who may use them."""
+"""Write docs/reference from the tables in the code: settings, errors and reasons, routes and who may use them."""
 
 from __future__ import annotations
 
