@@ -94,7 +94,7 @@ def language() -> Response:
 
 
 def _came_from() -> str:
-    """The page the person was on, if it can be opened again: a form's answer may stand where only forms are sent."""
+    """The page the person was on, if it can be opened again: some addresses only take forms."""
     referrer = urlsplit(request.referrer or "")
     try:
         current_app.url_map.bind("").match(referrer.path, method="GET")
