@@ -152,9 +152,10 @@ class Attempts:
         connection = self._connections.remove(connection_id)
         if connection is None:
             return
-        self._publisher.space_changed(connection.worker.space_id)
         keep_lease = connection.worker.protocol > 1
         self._store.presence.leave(connection_id)
+        # Only now: whoever is woken asks the store at once, and would find the worker still there.
+        self._publisher.space_changed(connection.worker.space_id)
         for request in self._store.requests.release(connection_id, keep_lease=keep_lease, now=self._clock()):
             self._publisher.publish(request)
         self._dispatcher.kick(connection.worker.space_id)
