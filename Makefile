@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 PORT ?= 5001
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup run test fast lint types arch check bench routes translations clean
+.PHONY: help setup run test fast lint types arch check bench routes reference translations clean
 
 help: ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
@@ -42,7 +42,7 @@ bench: $(STAMP) ## measure the relay
 	$(PY) bench/run.py
 
 routes: $(STAMP) ## list every address of the site, and who may use it
-	@PYTHONPATH=. $(PY) tools/routes.py
+	@$(PY) -m tools.routes
 
 translations: $(STAMP) ## gather the pages' texts and compile the translations
 	@mkdir -p .make

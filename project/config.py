@@ -13,13 +13,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from project.errors import SpacesError
-
-
-class SettingInvalid(SpacesError):
-    """A setting has a value that cannot be used."""
-
-    code = "invalid_setting"
+from project.errors import SettingInvalid
 
 
 @dataclass(frozen=True, slots=True)

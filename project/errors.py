@@ -7,6 +7,7 @@
     ├── Conflict          409
     ├── TooLarge          413
     ├── TryLater          429/503/507   nothing is wrong with the request, the moment is
+    ├── SettingInvalid    the site does not start like this
     └── WorkerRefused     a registration the site will not accept
 
 Each class has a stable ``code`` and an HTTP ``status``; the first line of its docstring is its default message.
@@ -50,6 +51,12 @@ class BadInput(SpacesError):
 
     code = "bad_request"
     status = 400
+
+
+class BadHost(BadInput):
+    """The site does not answer to that host name."""
+
+    code = "bad_host"
 
 
 class FieldInvalid(BadInput):
@@ -268,10 +275,16 @@ class NotRegistered(WorkerRefused):
     code = "not_registered"
 
 
+class SettingInvalid(SpacesError):
+    """A setting has a value that cannot be used."""
+
+    code = "invalid_setting"
+
+
 def every_error() -> Iterator[type[SpacesError]]:
-    """Every class of the tree, parents before children (for the reference and its test)."""
+    """Every class of the site's tree, parents before children; programs beside the site may have more of their own."""
     pending: list[type[SpacesError]] = [SpacesError]
     while pending:
         current = pending.pop(0)
         yield current
-        pending.extend(current.__subclasses__())
+        pending.extend(child for child in current.__subclasses__() if child.__module__ == __name__)

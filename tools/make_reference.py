@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
-from project.app import create_app
-from project.config import TABLE, Settings
+from project.config import TABLE
 from project.core.reasons import REASONS
-from project.errors import every_error
-from project.web.policy import policy_of
+from project.errors import SpacesError, every_error
+from project.worker.errors import WorkerError
+from tools.routes import listing
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
+_CODES = "| code | meaning |"
 
 
 def settings() -> str:
@@ -31,26 +31,24 @@ def errors() -> str:
         "Every JSON error is `{success: false, error, code}`, with `field` where a field is to blame and "
         "`retry_after` (seconds) where waiting helps. Codes are stable; texts are not."
     )
-    rows = [f"| `{e.code}` | {e.status} | {e.default_message()} |" for e in sorted(every_error(), key=lambda e: e.code)]
+    found = sorted(every_error(), key=lambda error: error.code)
+    on_the_site = [error for error in found if not issubclass(error, WorkerError)]
+    rows = [f"| `{error.code}` | {error.status} | {error.default_message()} |" for error in on_the_site]
     page = _page("Errors", first, "| code | HTTP | meaning |", rows)
     ends = [f"| `{code}` | {text} |" for code, text in REASONS.items()]
-    return page + "\n" + _page("Why a request ended", "In `code` of its status.", "| code | meaning |", ends, level=2)
+    page += "\n" + _page("Why a request ended", "In `code` of its status.", _CODES, ends, level=2)
+    raised = [_raised(error) for error in found if issubclass(error, WorkerError)]
+    text = "What the worker SDK raises. `reason` of a refused registration is one of the codes above."
+    return page + "\n" + _page("In a worker", text, "| exception | code | meaning |", raised, level=2)
+
+
+def _raised(error: type[SpacesError]) -> str:
+    return f"| `{error.__name__}` | `{error.code}` | {error.default_message()} |"
 
 
 def routes() -> str:
     """Every route with its policy."""
-    with tempfile.TemporaryDirectory() as folder:
-        application = create_app(Settings(data_dir=Path(folder), async_mode="threading", database_url="memory://"))
-        app = application.flask
-        found = []
-        for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
-            view = app.view_functions[rule.endpoint]
-            text = (view.__doc__ or "Static files.").strip().splitlines()[0]
-            if rule.endpoint.endswith("static"):
-                text = "Static files."
-            methods = ", ".join(sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}))
-            found.append(f"| {methods} | `{rule.rule}` | {policy_of(app, rule.endpoint)} | {text} |")
-        application.store.close()
+    found = [f"| {r.methods} | `{r.path}` | {r.policy} | {r.about} |" for r in listing()]
     first = (
         "`public`: everybody; `user`: who is logged in; `admin`: administrators; `lease`: a worker with a signed link. "
         "An app with a route without a policy does not start."

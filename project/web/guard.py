@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from project.config import Settings
-from project.errors import BadInput, CrossOrigin, SpacesError, TooLarge
+from project.errors import BadHost, BadInput, CrossOrigin, SpacesError, TooLarge
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -24,12 +24,6 @@ POLICY: Final = (
 )
 FORM_OVERHEAD_BYTES: Final = 2 * 1024 * 1024
 """Text fields and part headers beside the files themselves."""
-
-
-class BadHost(BadInput):
-    """The site does not answer to that host name."""
-
-    code = "bad_host"
 
 
 class Guard:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from project.config import SettingInvalid, Settings, secret_key
+from project.config import Settings, secret_key
+from project.errors import SettingInvalid
 
 
 def test_environment_and_flags() -> None:

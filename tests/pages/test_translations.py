@@ -13,13 +13,13 @@ from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
 
 from project.core.reasons import REASONS
-from project.errors import MessageInvalid, MessageTooLarge, WorkerRefused, every_error
+from project.errors import MessageInvalid, MessageTooLarge, SettingInvalid, WorkerRefused, every_error
 from project.web import words
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "project" / "translations" / "zh" / "LC_MESSAGES"
 PLACEHOLDER = re.compile(r"\{\w+\}")
-ONLY_FOR_WORKERS = (WorkerRefused, MessageInvalid, MessageTooLarge)
+NEVER_ON_A_PAGE = (WorkerRefused, MessageInvalid, MessageTooLarge, SettingInvalid)
 
 
 def chinese() -> Catalog:
@@ -71,7 +71,7 @@ def test_badge_and_queue_read_as_the_guide_says() -> None:
 
 def test_every_error_and_reason_has_words() -> None:
     for error in every_error():
-        assert issubclass(error, ONLY_FOR_WORKERS) or error.code in words.BY_CODE, error
+        assert issubclass(error, NEVER_ON_A_PAGE) or error.code in words.BY_CODE, error
     assert set(words.REASONS) == set(REASONS)
 
 

@@ -54,7 +54,7 @@ _INSERT = _T.insert().returning(_T.c.seq, sort_by_parameter_order=True)
 
 def queued_counts(connection: sa.Connection, space_ids: Collection[str]) -> Counter[str]:
     """How many requests wait in each of these spaces."""
-    return Counter(dict(connection.execute(_COUNTS, {"spaces": list(space_ids)}).tuples().all()))
+    return Counter(dict(connection.execute(_COUNTS, {"spaces": list(space_ids)}).all()))
 
 
 def _last_submissions(connection: sa.Connection, commands: Sequence[Submit]) -> dict[tuple[str, str], float]:
@@ -255,12 +255,12 @@ def _get(connection: sa.Connection, ids: Sequence[str]) -> list[Request | None]:
 
 def _positions(connection: sa.Connection, groups: Sequence[Collection[str]]) -> list[dict[str, int]]:
     wanted = {key for group in groups for key in group}
-    found: dict[str, int] = dict(connection.execute(_POSITIONS, {"ids": list(wanted)}).tuples().all())
+    found: dict[str, int] = dict(connection.execute(_POSITIONS, {"ids": list(wanted)}).all())
     return [{key: found[key] for key in group if key in found} for group in groups]
 
 
 def _queue_sizes(connection: sa.Connection, space_ids: Sequence[str]) -> list[int]:
-    found: dict[str, int] = dict(connection.execute(_SIZES, {"spaces": list(set(space_ids))}).tuples().all())
+    found: dict[str, int] = dict(connection.execute(_SIZES, {"spaces": list(set(space_ids))}).all())
     return [found.get(space_id, 0) for space_id in space_ids]
 
 
