@@ -31,13 +31,12 @@ def errors() -> str:
         "Every JSON error is `{success: false, error, code}`, with `field` where a field is to blame and "
         "`retry_after` (seconds) where waiting helps. Codes are stable; texts are not."
     )
-    found = sorted(every_error(), key=lambda error: error.code)
-    on_the_site = [error for error in found if not issubclass(error, WorkerError)]
-    rows = [f"| `{error.code}` | {error.status} | {error.default_message()} |" for error in on_the_site]
+    site = sorted(every_error(), key=lambda error: error.code)
+    rows = [f"| `{error.code}` | {error.status} | {error.default_message()} |" for error in site]
     page = _page("Errors", first, "| code | HTTP | meaning |", rows)
     ends = [f"| `{code}` | {text} |" for code, text in REASONS.items()]
     page += "\n" + _page("Why a request ended", "In `code` of its status.", _CODES, ends, level=2)
-    raised = [_raised(error) for error in found if issubclass(error, WorkerError)]
+    raised = [_raised(error) for error in (WorkerError, *WorkerError.__subclasses__())]
     text = "What the worker SDK raises. `reason` of a refused registration is one of the codes above."
     return page + "\n" + _page("In a worker", text, "| exception | code | meaning |", raised, level=2)
 
