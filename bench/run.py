@@ -57,9 +57,9 @@ async def measure(clients: list[Client], call: Call, seconds: float) -> tuple[fl
 
 
 def show(name: str, rate: float, times: list[float], hello: float) -> None:
-    """Print one line of figures."""
+    """Print one line of figures; the ratio is to ``hello`` requests a second."""
     cuts = statistics.quantiles(times, n=100)
-    print(f"  {name:<34}{rate:>9.0f}/s{cuts[49]:>9.1f} ms{cuts[98]:>9.1f} ms{rate / hello:>9.2f}", flush=True)
+    print(f"  {name:<38}{rate:>9.0f}/s{cuts[49]:>9.1f} ms{cuts[98]:>9.1f} ms{rate / hello:>9.2f}", flush=True)
 
 
 async def main() -> None:
@@ -78,8 +78,8 @@ async def main() -> None:
     await measure(clients, greet, 1)
     hello_rate, times = await measure(clients, greet, options.seconds)
     hello.terminate()
-    print(f"  {'':<34}{'rate':>11}{'p50':>12}{'p99':>12}{'ratio':>9}")
-    show("hello, 50 connections", hello_rate, times, hello_rate)
+    print(f"  {'':<38}{'rate':>11}{'p50':>12}{'p99':>12}{'ratio':>9}")
+    show("a bare Flask hello, 50 connections", hello_rate, times, hello_rate)
     with tempfile.TemporaryDirectory() as folder:
         environment = {"SPACES_DATA_DIR": folder, "SPACES_LOG_FILE": f"{folder}/error.log"}
         site, port = start("run.py", "--port", "0", environment=environment)
@@ -89,7 +89,14 @@ async def main() -> None:
             command = [sys.executable, "bench/worker.py", f"http://127.0.0.1:{port}", "Bench", str(options.capacity)]
             worker = subprocess.Popen(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
             await connected(port, space)
-            await relay(port, space, hello_rate, options.seconds)
+            own = [Client(port) for _ in range(50)]
+
+            async def health(client: Client) -> None:
+                await client.call("GET", "/healthz")
+
+            own_rate, times = await measure(own, health, options.seconds)
+            show("the site's /healthz, 50 connections", own_rate, times, hello_rate)
+            await relay(port, space, own_rate, options.seconds)
             worker.terminate()
             worker.wait(10)
             site = await restart(site, port, space, options.queued, environment)

@@ -31,6 +31,7 @@ def patch(mode: str = MODE) -> str:
         from eventlet.patcher import is_monkey_patched
 
         eventlet.monkey_patch()
+        _unmask_at_once()
         _insist(bool(is_monkey_patched("socket")), mode)
     elif mode == "gevent":
         from gevent import monkey
@@ -38,6 +39,19 @@ def patch(mode: str = MODE) -> str:
         monkey.patch_all()
         _insist(bool(monkey.is_module_patched("socket")), mode)
     return mode
+
+
+def _unmask_at_once() -> None:
+    """Replace eventlet's unmasking of WebSocket frames, byte by byte in Python, which holds up everybody."""
+    from eventlet.websocket import RFC6455WebSocket
+
+    def apply_mask(data: bytes, mask: bytes, length: int | None = None, offset: int = 0) -> bytes:
+        length = len(data) if length is None else length
+        turned = mask[offset % 4 :] + mask[: offset % 4]
+        key = (turned * (length // 4 + 1))[:length]
+        return (int.from_bytes(data[:length], "little") ^ int.from_bytes(key, "little")).to_bytes(length, "little")
+
+    RFC6455WebSocket._apply_mask = staticmethod(apply_mask)
 
 
 def _insist(patched: bool, mode: str) -> None:

@@ -48,7 +48,7 @@ def _end_on_signals(application: Application) -> None:
     # A handler may interrupt anything, the event loop itself included, where nothing may wait: it only takes note.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _frame: asked.append(number))
-    application.runtime.spawn(_end_when_asked, application, asked, name="end")
+    application.runtime.spawn(_end_when_asked, application, asked)
 
 
 def _end_when_asked(application: Application, asked: list[int]) -> None:

@@ -24,17 +24,21 @@ T = TypeVar("T")
 class Completion(Generic[T]):
     """A value that a native thread delivers to the loop. Wait for it, or be called when it is there."""
 
-    __slots__ = ("_done", "_error", "_listeners", "_value")
+    __slots__ = ("_error", "_listeners", "_settled", "_value")
 
     def __init__(self) -> None:
-        self._done = threading.Event()
+        self._settled = False
         self._value: T | None = None
         self._error: BaseException | None = None
         self._listeners: list[Callable[[Completion[T]], None]] = []
 
     def wait(self) -> T:
         """The value, or the error raised; yields to the loop meanwhile."""
-        self._done.wait()
+        if not self._settled:
+            # An event is dear under every mode, and most completions are only listened to: make one when it is needed.
+            settled = threading.Event()
+            self.on_done(lambda _: settled.set())
+            settled.wait()
         return self.result()
 
     def result(self) -> T:
@@ -46,13 +50,13 @@ class Completion(Generic[T]):
     def on_done(self, listener: Callable[[Completion[T]], None]) -> None:
         """Call ``listener`` on the loop when done (at once if it is); it must be short and must not wait."""
         self._listeners.append(listener)
-        if self._done.is_set():
+        if self._settled:
             self._notify()
 
     def deliver(self, value: T | None, error: BaseException | None = None) -> None:
         """Settle it. To be called on the loop: see ``Runtime.post``."""
         self._value, self._error = value, error
-        self._done.set()
+        self._settled = True
         self._notify()
 
     def _notify(self) -> None:
@@ -63,21 +67,26 @@ class Completion(Generic[T]):
 class Runtime:
     """The async mode's way to wait and to run. One per site, made by ``make_runtime``."""
 
-    def __init__(self, mode: str, start_native: Callable[..., Any], run_blocking: Callable[..., Any]):
+    def __init__(
+        self,
+        mode: str,
+        start_task: Callable[..., Any],
+        start_native: Callable[..., Any],
+        run_blocking: Callable[..., Any],
+    ):
         self.mode = mode
+        self._start_task = start_task
         self._start_native = start_native
         self._run_blocking = run_blocking
         self._posted: deque[Callable[[], None]] = deque()
         # A socket pair, not a pipe: every mode patches sockets, not every mode patches os.read.
         self._wake, self._signal = socket.socketpair()
         self._signalled = False
-        self._reader: threading.Thread | None = None
+        self._reading = False
 
-    def spawn(self, task: Callable[..., Any], *arguments: object, name: str | None = None) -> threading.Thread:
+    def spawn(self, task: Callable[..., Any], *arguments: object) -> None:
         """Start a task of the loop."""
-        thread = threading.Thread(target=task, args=arguments, name=name, daemon=True)
-        thread.start()
-        return thread
+        self._start_task(task, *arguments)
 
     def sleep(self, seconds: float) -> None:
         """Let others run for ``seconds``."""
@@ -94,8 +103,9 @@ class Runtime:
 
     def start_native(self, work: Callable[[], None]) -> None:
         """Start a thread of the system. It must touch nothing that the loop owns; ``post`` is its way back."""
-        if self._reader is None:
-            self._reader = self.spawn(self._read_posts, name="runtime-posts")
+        if not self._reading:
+            self._reading = True
+            self.spawn(self._read_posts)
         self._start_native(work, ())
 
     def post(self, call: Callable[[], None]) -> None:
@@ -116,18 +126,23 @@ class Runtime:
 def make_runtime(mode: str) -> Runtime:
     """The runtime of an async mode; raises SpacesError for an unknown one."""
     if mode == "eventlet":
-        from eventlet import patcher, tpool
+        from eventlet import patcher, spawn_n, tpool
 
-        return Runtime(mode, patcher.original("_thread").start_new_thread, tpool.execute)
+        return Runtime(mode, spawn_n, patcher.original("_thread").start_new_thread, tpool.execute)
     if mode == "gevent":
         import gevent
         from gevent import monkey
 
         return Runtime(
             mode,
+            gevent.spawn,
             monkey.get_original("_thread", "start_new_thread"),
             lambda work, *arguments: gevent.get_hub().threadpool.apply(work, arguments),
         )
     if mode == "threading":
-        return Runtime(mode, _thread.start_new_thread, lambda work, *arguments: work(*arguments))
+        return Runtime(mode, _start_thread, _thread.start_new_thread, lambda work, *arguments: work(*arguments))
     raise SpacesError(f"unknown async mode: {mode}")
+
+
+def _start_thread(task: Callable[..., Any], *arguments: object) -> None:
+    threading.Thread(target=task, args=arguments, daemon=True).start()

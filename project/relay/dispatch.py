@@ -57,7 +57,7 @@ class Dispatcher:
             running = space_id in self._kicked
             self._kicked[space_id] = True
         if not running:
-            self._runtime.spawn(self._serve, space_id, name=f"dispatch-{space_id[:8]}")
+            self._runtime.spawn(self._serve, space_id)
 
     def _serve(self, space_id: str) -> None:
         while self._again(space_id):

@@ -63,7 +63,7 @@ class Upkeep:
         # Workers that held attempts when the site went away get the time to come back and say so.
         self._store.requests.extend_leases(now + self._lease_s)
         self._store.presence.beat(self._node_id, now=now)
-        self._runtime.spawn(self._serve, name="upkeep")
+        self._runtime.spawn(self._serve)
 
     def stop(self) -> None:
         """End well: tell the workers, leave their leases as they are, and give up presence."""

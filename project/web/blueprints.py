@@ -11,7 +11,7 @@ from project.web import admin, auth, files, health, pages, stream, submissions
 from project.web.errors import set_up_errors
 from project.web.i18n import set_up_languages
 from project.web.policy import check_policies, enforce
-from project.web.site import Site
+from project.web.site import NoFlaskSession, Site
 from project.web.uploads import MOST_PARTS, MOST_TEXT_BYTES, UploadRequest, discard_received
 
 BLUEPRINTS: Final[tuple[Blueprint, ...]] = (
@@ -29,12 +29,14 @@ def set_up_web(app: Flask, site: Site) -> None:
     """Register every room, the error answers, the languages; refuse an app with an endpoint without a policy."""
     app.extensions["spaces"] = site
     app.request_class = UploadRequest
+    app.session_interface = NoFlaskSession()
     app.config.update(
         MAX_CONTENT_LENGTH=site.settings.max_upload_bytes + MOST_TEXT_BYTES,
         MAX_FORM_MEMORY_SIZE=MOST_TEXT_BYTES,
         MAX_FORM_PARTS=MOST_PARTS,
         TEMPLATES_AUTO_RELOAD=False,
     )
+    app.json.sort_keys = False  # type: ignore[attr-defined]
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     set_up_languages(app)

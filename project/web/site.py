@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from flask import current_app
+from flask import Flask, Request, current_app
+from flask.sessions import SessionInterface, SessionMixin
+from werkzeug.wrappers import Response
 
 from project.accounts.service import Accounts
 from project.config import Settings
@@ -32,3 +34,14 @@ class Site:
 def current_site() -> Site:
     """The site that is answering the current request."""
     return cast(Site, current_app.extensions["spaces"])
+
+
+class NoFlaskSession(SessionInterface):
+    """Logins live on the server (``project.accounts``); reading and signing Flask's cookie would be for nothing."""
+
+    def open_session(self, app: Flask, request: Request) -> SessionMixin | None:
+        """There is none."""
+        return self.make_null_session(app)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Nothing to save."""

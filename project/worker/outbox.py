@@ -18,9 +18,13 @@ class _Entry:
 
 
 class Outbox:
-    """Keeps each result until it is settled; sends again what was not acknowledged in time."""
+    """Keeps each result, in memory, until it is settled; tells what was not acknowledged within ``resend_s``.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic):
+    ``Worker`` takes another object with these methods in its place, say one that keeps results on disk.
+    """
+
+    def __init__(self, *, resend_s: float = RESEND_S, clock: Callable[[], float] = time.monotonic):
+        self._resend_s = resend_s
         self._entries: dict[str, _Entry] = {}
         self._lock = threading.Lock()
         self._clock = clock
@@ -30,16 +34,24 @@ class Outbox:
         with self._lock:
             self._entries[str(message["request_id"])] = _Entry(message, self._clock())
 
-    def settle(self, request_id: str) -> bool:
-        """The site has it, or will never take it; whether it was still here."""
+    def settle(self, message: Mapping[str, Any]) -> bool:
+        """The site has this result, or will never take it; whether it was still here.
+
+        Goes by the lease as well: the answer to a lost attempt says nothing of the next attempt's result.
+        """
+        request_id = str(message["request_id"])
         with self._lock:
-            return self._entries.pop(request_id, None) is not None
+            entry = self._entries.get(request_id)
+            if entry is None or entry.message.get("lease_id") != message.get("lease_id"):
+                return False
+            del self._entries[request_id]
+            return True
 
     def due(self, *, everything: bool = False) -> list[Mapping[str, Any]]:
         """Results to send now: all of them after a reconnection, else those unanswered for long."""
         now = self._clock()
         with self._lock:
-            entries = [e for e in self._entries.values() if everything or now - e.sent_at >= RESEND_S]
+            entries = [e for e in self._entries.values() if everything or now - e.sent_at >= self._resend_s]
             for entry in entries:
                 entry.sent_at = now
         return [entry.message for entry in entries]

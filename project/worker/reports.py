@@ -40,13 +40,15 @@ class Reports:
     def end(self, job: Job) -> None:
         """A handler is done; what was not sent is not needed any more."""
         with self._lock:
-            self._states.pop(job.id, None)
+            state = self._states.get(job.id)
+            if state is not None and state.job is job:
+                del self._states[job.id]
 
     def put(self, job: Job, percent: float, message: str) -> None:
         """The handler reports."""
         with self._lock:
             state = self._states.get(job.id)
-            if state is None:
+            if state is None or state.job is not job:
                 return
             state.pending = (percent, message)
         self.flush()
@@ -57,6 +59,8 @@ class Reports:
         due = []
         with self._lock:
             for state in self._states.values():
+                if state.job.cancelled:
+                    continue
                 if state.seq == 0 and state.pending is None and now - state.began >= START_NOTICE_S:
                     state.pending = (0.0, "")
                 if state.pending is not None and now - state.sent_at >= BETWEEN_S:

@@ -18,6 +18,9 @@ from project.worker.job import Job, Result
 from project.worker.transfer import fetch, give_back
 
 Handler = Callable[[Job], Any]
+MOST_ERROR_CHARS = 4000
+MOST_CHUNK_CHARS = 16_000
+"""Of what is longer only the beginning, or a piece at a time, goes out: a frame over 1 MB costs the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,23 @@ class Outcome:
     status: str
     result: Mapping[str, Any]
     run_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the runner tells. ``held`` is how many jobs are here, waiting or running.
+
+    ``put(job, held)`` comes before the job can begin, ``keep(job, outcome)`` while it still counts as held, so that
+    at every moment its lease is found in the runner or wherever the outcome is kept. ``end(job, outcome, held)`` gets
+    None for a job that was cancelled meanwhile; ``crashed`` an error of the hooks themselves.
+    """
+
+    put: Callable[[Job, int], None]
+    start: Callable[[Job], None]
+    chunk: Callable[[Job, int, str], None]
+    keep: Callable[[Job, Outcome], None]
+    end: Callable[[Job, Outcome | None, int], None]
+    crashed: Callable[[BaseException], None]
 
 
 class Runner:
@@ -39,16 +59,12 @@ class Runner:
         *,
         concurrency: int,
         most_result_bytes: Callable[[], int],
-        on_start: Callable[[Job], None],
-        on_chunk: Callable[[Job, int, str], None],
-        on_done: Callable[[Job, Outcome], None],
+        hooks: Hooks,
     ):
         self._handler = handler
         self._host = host
         self._most_result_bytes = most_result_bytes
-        self._on_start = on_start
-        self._on_chunk = on_chunk
-        self._on_done = on_done
+        self._hooks = hooks
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
@@ -60,12 +76,16 @@ class Runner:
             thread.start()
 
     def put(self, job: Job) -> bool:
-        """Queue a job; False if this very attempt is here already."""
+        """Queue a job; False if this very attempt is here already. An earlier attempt at the same request ends."""
         with self._lock:
             present = self._jobs.get(job.id)
             if present is not None and present.lease_id == job.lease_id:
                 return False
             self._jobs[job.id] = job
+            held = len(self._jobs)
+        if present is not None:
+            present.cancel()
+        self._hooks.put(job, held)
         self._waiting.put(job)
         return True
 
@@ -73,10 +93,6 @@ class Runner:
         """Jobs that wait or run."""
         with self._lock:
             return list(self._jobs.values())
-
-    def waiting(self) -> int:
-        """How many have not begun."""
-        return self._waiting.qsize()
 
     def cancel(self, request_id: str, lease_id: str = "") -> Job | None:
         """Nobody wants this result; the job, if it is here and of that lease."""
@@ -88,11 +104,14 @@ class Runner:
         job.cancel()
         return job
 
-    def drop_waiting(self) -> None:
-        """Forget what has not begun; the site gives it out again."""
-        for job in self.jobs():
-            if not job.started:
-                self.cancel(job.id)
+    def drop(self, *, running: bool) -> None:
+        """Forget what has not begun, and with ``running`` the rest as well; the site gives it out again."""
+        with self._lock:
+            dropped = [job for job in self._jobs.values() if running or not job.started]
+            for job in dropped:
+                del self._jobs[job.id]
+        for job in dropped:
+            job.cancel()
 
     def stop(self) -> None:
         """Take nothing more from the queue."""
@@ -107,44 +126,58 @@ class Runner:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _serve(self) -> None:
-        while (job := self._waiting.get()) is not None:
-            if job.cancelled:
-                continue
-            job.started = True
-            self._on_start(job)
-            outcome = self._run(job)
-            with self._lock:
-                wanted = self._jobs.get(job.id) is job
-                if wanted:
-                    del self._jobs[job.id]
+        try:
+            while (job := self._waiting.get()) is not None:
+                if self._begin(job):
+                    self._hooks.start(job)
+                    self._end(job, self._run(job))
+        except BaseException as error:
+            # Without this thread nothing would run any more, while heartbeats kept every lease alive.
+            self._hooks.crashed(error)
+
+    def _begin(self, job: Job) -> bool:
+        with self._lock:
+            job.started = self._jobs.get(job.id) is job
+            return job.started
+
+    def _end(self, job: Job, outcome: Outcome) -> None:
+        with self._lock:
+            wanted = self._jobs.get(job.id) is job
             if wanted:
-                self._on_done(job, outcome)
+                self._hooks.keep(job, outcome)
+                del self._jobs[job.id]
+            held = len(self._jobs)
+        self._hooks.end(job, outcome if wanted else None, held)
 
     def _run(self, job: Job) -> Outcome:
         began = time.monotonic()
         try:
             with tempfile.TemporaryDirectory(prefix="worker-") if job.files else nullcontext("") as folder:
-                job.files = tuple(fetch(self._host, file, Path(folder)) for file in job.files)
+                job.files = tuple(fetch(self._host, file, Path(folder), job) for file in job.files)
                 values = self._returned(job, self._handler(job))
             return Outcome("completed", values, time.monotonic() - began)
-        except Exception as error:
-            # Whatever the handler raises is its answer to this request, and no reason to stop serving others.
-            return Outcome("failed", {"error": f"{type(error).__name__}: {error}"}, time.monotonic() - began)
+        except BaseException as error:
+            # Whatever the handler raises, sys.exit() too, is its answer to this request; others are served on.
+            text = f"{type(error).__name__}: {error}"[:MOST_ERROR_CHARS]
+            return Outcome("failed", {"error": text}, time.monotonic() - began)
 
     def _returned(self, job: Job, value: Any) -> Mapping[str, Any]:
         if inspect.isgenerator(value):
             value = "".join(self._streamed(job, value))
         result = value if isinstance(value, Result) else Result(_as_values(value))
         for path in result.files:
-            give_back(self._host, job.upload_url, Path(path))
+            give_back(self._host, Path(path), job)
         return self._fitting(job, dict(result.values))
 
     def _streamed(self, job: Job, pieces: Iterator[Any]) -> Iterator[str]:
-        for number, piece in enumerate(pieces, start=1):
+        number = 0
+        for piece in map(str, pieces):
             if job.cancelled:
                 return
-            self._on_chunk(job, number, str(piece))
-            yield str(piece)
+            for start in range(0, len(piece), MOST_CHUNK_CHARS):
+                number += 1
+                self._hooks.chunk(job, number, piece[start : start + MOST_CHUNK_CHARS])
+            yield piece
 
     def _fitting(self, job: Job, values: dict[str, Any]) -> Mapping[str, Any]:
         """The values, or, if they are too large for the socket, a file with them and a note."""
@@ -155,7 +188,7 @@ class Runner:
         with tempfile.TemporaryDirectory(prefix="worker-") as folder:
             path = Path(folder) / "result.json"
             path.write_text(text, encoding="utf-8")
-            give_back(self._host, job.upload_url, path)
+            give_back(self._host, path, job)
         return {"text_output": "The result is large; it is attached as result.json.", "result_file": "result.json"}
 
 
