@@ -86,14 +86,20 @@ class Process:
         return self._process.poll()
 
     def says(self, text: str, *, within_s: float = 15.0, times: int = 1) -> None:
-        eventually(
-            lambda: self.output.count(text) >= times or self._ended_without(text, times), within_s=within_s, what=text
-        )
+        self.until(lambda: self.output.count(text) >= times, within_s=within_s, what=f"it says {text!r}")
 
-    def _ended_without(self, text: str, times: int) -> bool:
-        if self.exit_code is not None and self.output.count(text) < times:
-            pytest.fail(f"ended with {self.exit_code} without saying {text!r}:\n{self.output}")
-        return False
+    def until(self, is_true: Callable[[], Any], *, within_s: float = 15.0, what: str = "") -> None:
+        """As ``eventually``, but fails at once, with what it said, if the process ends first."""
+
+        def true_or_over() -> bool:
+            ended = self.exit_code is not None
+            if is_true():
+                return True
+            if ended:
+                pytest.fail(f"{self.command} ended with {self.exit_code} before {what or is_true}:\n{self.output}")
+            return False
+
+        eventually(true_or_over, within_s=within_s, what=what)
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
