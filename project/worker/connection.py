@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import engineio
@@ -13,8 +12,6 @@ import socketio
 from project.wire import events
 from project.worker.errors import ConnectionFailed, RegistrationRefused
 
-FIRST_RETRY_S = 0.2
-MOST_RETRY_S = 15.0
 OPEN_TIMEOUT_S = 10.0
 REGISTER_TIMEOUT_S = 15.0
 PASSING = frozenset({"storage_unavailable", "disk_full", "internal_error", "try_later"})
@@ -35,7 +32,11 @@ class _Client(socketio.Client):  # type: ignore[misc]
 
 
 class Connection:
-    """The socket. ``on_event(name, data)`` gets what the site sends; it must only take note and return."""
+    """The socket. ``on_event(name, data)`` gets what the site sends; it must only take note and return.
+
+    It is called in the order of the frames, an accepted registration's response first, so that requests which come
+    right behind the response meet a worker that knows it is registered.
+    """
 
     def __init__(self, host: str, on_event: Callable[[str, Mapping[str, Any]], None]):
         self._host = host
@@ -58,7 +59,11 @@ class Connection:
 
         def response(data: Any) -> None:
             self._response = data if isinstance(data, dict) else {}
-            answered.set()
+            try:
+                if self._response.get("success"):
+                    self._on_event(events.REGISTER_RESPONSE, self._response)
+            finally:
+                answered.set()
 
         def disconnected(*_reason: object) -> None:
             gone.set()
@@ -81,8 +86,8 @@ class Connection:
 
         return receive
 
-    def register(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Send ``register`` and return the site's answer. Raises RegistrationRefused or ConnectionFailed."""
+    def register(self, message: Mapping[str, Any]) -> None:
+        """Send ``register`` and wait until it is accepted. Raises RegistrationRefused or ConnectionFailed."""
         self.emit(events.REGISTER, message)
         self._answered.wait(REGISTER_TIMEOUT_S)
         response = self._response
@@ -93,7 +98,6 @@ class Connection:
             if code in PASSING:
                 raise ConnectionFailed(text)
             raise RegistrationRefused(text, code)
-        return response
 
     def emit(self, event: str, message: Mapping[str, Any], answer: Callable[[Any], None] | None = None) -> bool:
         """Send a message; ``answer`` gets its acknowledgement, if one comes. Whether it was sent."""
@@ -116,14 +120,6 @@ class Connection:
         if client is not None:
             client.disconnect()
         self._gone.set()
-
-
-def retries() -> Iterator[float]:
-    """Seconds to wait before each next try: growing, with jitter, so that many workers do not come back at once."""
-    delay_s = FIRST_RETRY_S
-    while True:
-        yield delay_s * random.uniform(0.5, 1.5)
-        delay_s = min(MOST_RETRY_S, delay_s * 2)
 
 
 def _plain(error: BaseException) -> str:

@@ -48,7 +48,7 @@ class WorkerEvents:
         log.info("the site is stopping: %s", reason)
 
     def received(self, job: Job, queue_size: int) -> None:
-        """A request has come; ``queue_size`` wait here with it."""
+        """A request has come; with it ``queue_size`` are here, waiting or running."""
 
     def started(self, job: Job) -> None:
         """The handler begins."""
@@ -57,7 +57,7 @@ class WorkerEvents:
         """The handler reported progress."""
 
     def finished(self, job: Job, status: str, run_s: float, queue_size: int) -> None:
-        """The handler is done and its result is on its way."""
+        """The handler is done and its result is on its way; ``queue_size`` requests are left here."""
 
     def cancelled(self, job: Job, reason: str) -> None:
         """The site wants no result for this request any more."""

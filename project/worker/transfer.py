@@ -4,60 +4,101 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote, urljoin
 
 import requests
 
+from project.worker.backoff import retries
 from project.worker.errors import TransferFailed
-from project.worker.job import InputFile
+from project.worker.job import InputFile, Job
 
 BLOCK_BYTES = 256 * 1024
 TIMEOUT_S = (5.0, 60.0)
 """To connect, and between two pieces of data."""
+PATIENCE_S = 60.0
+"""How long a site that restarts or is busy is waited for: what was computed must not be lost to that."""
+T = TypeVar("T")
+AWAY = frozenset({429, 502, 503, 504})
 
 
-def fetch(host: str, file: InputFile, folder: Path) -> InputFile:
-    """Fetch an input file into ``folder`` and check its size and hash. Raises TransferFailed."""
+class _SiteAway(Exception):
+    """The exchange may succeed later."""
+
+
+def fetch(host: str, file: InputFile, folder: Path, job: Job) -> InputFile:
+    """Fetch an input file of a job into ``folder`` and check its size and hash. Raises TransferFailed."""
     path = folder / (hashlib.sha256(file.url.encode()).hexdigest()[:16] + _suffix(file.name))
+    size_bytes, digest = _patiently(job, file.name, lambda: _download(urljoin(host, file.url), path, file.size_bytes))
+    if size_bytes != file.size_bytes or digest != file.sha256:
+        raise TransferFailed(f"{file.name} did not arrive as it was sent: its size or SHA-256 differs")
+    return replace(file, path=path)
+
+
+def give_back(host: str, path: Path, job: Job) -> None:
+    """Return an output file of a job. Raises TransferFailed."""
+    if not job.upload_url:
+        raise TransferFailed(f"{path.name} cannot be returned: this site takes no files back")
+    _patiently(job, path.name, lambda: _upload(urljoin(host, job.upload_url), path))
+
+
+def _patiently(job: Job, name: str, exchange: Callable[[], T]) -> T:
+    deadline = time.monotonic() + PATIENCE_S
+    delays = retries()
+    while True:
+        try:
+            return exchange()
+        except _SiteAway as error:
+            delay_s = next(delays)
+            if job.cancelled or time.monotonic() + delay_s > deadline:
+                raise TransferFailed(f"{name}: {error}") from error
+        except (requests.RequestException, OSError) as error:
+            raise TransferFailed(f"{name}: {error}") from error
+        job.sleep(delay_s)
+
+
+def _download(url: str, path: Path, most_bytes: int) -> tuple[int, str]:
+    """Size and SHA-256 of what came; nothing is read on once it is too much."""
     digest, size_bytes = hashlib.sha256(), 0
     try:
-        with requests.get(urljoin(host, file.url), stream=True, timeout=TIMEOUT_S, allow_redirects=False) as answer:
-            if answer.status_code != 200:
-                raise TransferFailed(f"{file.name}: the site answered {answer.status_code}")
+        with requests.get(url, stream=True, timeout=TIMEOUT_S, allow_redirects=False) as answer:
+            _check(answer)
             with path.open("wb") as target:
                 for block in answer.iter_content(BLOCK_BYTES):
                     target.write(block)
                     digest.update(block)
                     size_bytes += len(block)
-    except (requests.RequestException, OSError) as error:
-        raise TransferFailed(f"{file.name}: {error}") from error
-    if size_bytes != file.size_bytes or digest.hexdigest() != file.sha256:
-        raise TransferFailed(f"{file.name} did not arrive as it was sent: its size or SHA-256 differs")
-    return replace(file, path=path)
+                    if size_bytes > most_bytes:
+                        break
+    except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+        raise _SiteAway(str(error)) from error
+    return size_bytes, digest.hexdigest()
 
 
-def give_back(host: str, upload_url: str, path: Path) -> None:
-    """Return an output file. Raises TransferFailed."""
-    if not upload_url:
-        raise TransferFailed("this site takes no files back")
-    content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+def _upload(url: str, path: Path) -> None:
+    headers = {
+        "X-File-Name": quote(path.name, safe=""),
+        "X-File-SHA256": _hash(path),
+        "Content-Type": mimetypes.guess_type(path.name)[0] or "application/octet-stream",
+    }
     try:
-        headers = {
-            "X-File-Name": quote(path.name, safe=""),
-            "X-File-SHA256": _hash(path),
-            "Content-Type": content_type,
-        }
         with path.open("rb") as source:
-            answer = requests.post(
-                urljoin(host, upload_url), data=source, headers=headers, timeout=TIMEOUT_S, allow_redirects=False
-            )
-    except (requests.RequestException, OSError) as error:
-        raise TransferFailed(f"{path.name}: {error}") from error
+            # An empty stream would be sent in chunks, which not every server takes.
+            body = source if path.stat().st_size else b""
+            _check(requests.post(url, data=body, headers=headers, timeout=TIMEOUT_S, allow_redirects=False))
+    except (requests.ConnectionError, requests.Timeout) as error:
+        raise _SiteAway(str(error)) from error
+
+
+def _check(answer: requests.Response) -> None:
+    if answer.status_code in AWAY:
+        raise _SiteAway(f"the site answered {answer.status_code}")
     if answer.status_code != 200:
-        raise TransferFailed(f"{path.name}: the site answered {answer.status_code}: {answer.text[:200]}")
+        raise requests.HTTPError(f"the site answered {answer.status_code}: {answer.text[:200]}")
 
 
 def _hash(path: Path) -> str:

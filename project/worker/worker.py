@@ -7,21 +7,25 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
-from types import FrameType
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from project.wire import events, limits
-from project.worker.connection import Connection, retries
+from project.worker.backoff import retries
+from project.worker.connection import Connection
 from project.worker.errors import ConnectionFailed, RegistrationRefused
 from project.worker.events import WorkerEvents
 from project.worker.job import Job
 from project.worker.outbox import Outbox
 from project.worker.reports import Reports
-from project.worker.runner import Handler, Outcome, Runner
+from project.worker.runner import Handler, Hooks, Outcome, Runner
+from project.worker.signals import Signals
 
 SDK = "python/1"
 TICK_S = 0.05
+STEADY_S = 1.0
+"""A connection that lasted longer was a good one: the next tries begin at the shortest wait again."""
+MOST_MESSAGE_CHARS = 1000
 LAST_WORDS_S = 5.0
 FINAL = frozenset({"stale_lease", "request_not_found"})
 UNUSABLE = frozenset({"invalid_message", "message_too_large", "too_large"})
@@ -31,7 +35,8 @@ class Worker:
     """Serves one space with ``handler``, a function from a request (``Job``) to a dictionary, a text or a ``Result``.
 
     ``capacity`` is how many requests it keeps at hand; ``concurrency`` how many run at once. With ``retry`` off, a
-    site that cannot be reached ends ``run`` instead of being tried again for as long as it takes.
+    site that cannot be reached ends ``run`` instead of being tried again for as long as it takes. ``watcher`` is told
+    what happens; ``outbox`` keeps results until the site has them. Raises ValueError for numbers out of range.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class Worker:
         worker_id: str = "",
         retry: bool = True,
         watcher: WorkerEvents | None = None,
+        outbox: Outbox | None = None,
     ):
         if not 1 <= capacity <= limits.MAX_CAPACITY:
             raise ValueError(f"capacity must be from 1 to {limits.MAX_CAPACITY}")
@@ -61,7 +67,7 @@ class Worker:
         # Another process for the same space is another worker: only so can the site tell a second one from a return.
         self._worker_id = worker_id or f"{socket.gethostname()[:60]}-{self._boot_id}"
         self._connection = Connection(self._host, self._on_event)
-        self._outbox = Outbox()
+        self._outbox = Outbox() if outbox is None else outbox
         self._reports = Reports(self._send_progress)
         self._heartbeat_s = 4.0
         self._max_payload_bytes = limits.MAX_PAYLOAD_BYTES
@@ -70,43 +76,65 @@ class Worker:
             self._host,
             concurrency=concurrency,
             most_result_bytes=lambda: self._max_payload_bytes,
-            on_start=self._on_start,
-            on_chunk=self._on_chunk,
-            on_done=self._on_done,
+            hooks=Hooks(
+                put=self._watcher.received,
+                start=self._on_start,
+                chunk=self._on_chunk,
+                keep=self._keep,
+                end=self._on_end,
+                crashed=self._crashed,
+            ),
         )
-        self._registered = False
+        self._registered_at: float | None = None
+        self._listed: dict[str, str] = {}
+        self._failure: BaseException | None = None
+        self._draining = False
         self._stopping = threading.Event()
 
     def run(self) -> None:
         """Serve until stopped: Ctrl+C ends at once, SIGTERM lets the running request finish.
 
-        Raises RegistrationRefused when the site does not accept the worker, ConnectionFailed with ``retry`` off.
+        A second Ctrl+C raises KeyboardInterrupt on the spot. Raises RegistrationRefused when the site does not accept
+        the worker, ConnectionFailed with ``retry`` off, and whatever the watcher raised beside a request.
         """
-        self._take_signals()
         self._runner.start()
         threading.Thread(target=self._tick, daemon=True).start()
-        delays = retries()
-        try:
-            while not self._stopping.is_set():
-                try:
-                    self._serve_once()
-                    delays = retries()
-                except ConnectionFailed as error:
-                    self._wait_to_retry(error, next(delays))
-        finally:
-            self._stopping.set()
-            self._connection.close()
+        with Signals(lambda number: self.stop(finish=number == signal.SIGTERM)):
+            try:
+                self._serve_until_stopped()
+            finally:
+                self._stopping.set()
+                self._connection.close()
+        if self._failure is not None:
+            raise self._failure
 
     def stop(self, *, finish: bool = False) -> None:
         """End ``run``. With ``finish``, what runs is finished and handed in first, and nothing new is taken."""
-        if finish and self._connection.is_open and not self._stopping.is_set():
+        if not finish or not self._connection.is_open:
+            self._stopping.set()
+            # Dropped before they notice: what a handler returns because it was interrupted is nobody's result.
+            self._runner.drop(running=True)
+        elif not self._draining:
+            self._draining = True
             threading.Thread(target=self._drain, daemon=True).start()
-            return
-        self._stopping.set()
-        for job in self._runner.jobs():
-            job.cancel()
 
     # -- the connection ---------------------------------------------------------------------------------------------
+
+    def _serve_until_stopped(self) -> None:
+        delays = retries()
+        while not self._stopping.is_set():
+            try:
+                self._serve_once()
+            except ConnectionFailed as error:
+                if not self._retry:
+                    raise
+                delay_s = next(delays)
+                self._watcher.connection_failed(error.message, delay_s)
+            else:
+                if self._registered_at is not None and time.monotonic() - self._registered_at > STEADY_S:
+                    delays = retries()
+                delay_s = next(delays)
+            self._stopping.wait(delay_s)
 
     def _serve_once(self) -> None:
         self._watcher.connecting(self._host, self._space)
@@ -124,22 +152,28 @@ class Worker:
     def _register(self) -> None:
         try:
             self._watcher.registering(self._space)
-            response = self._connection.register(self._registration())
+            self._connection.register(self._registration())
         except RegistrationRefused as error:
-            self._watcher.refused(error.message, error.reason)
             # A worker that was accepted before finds its place taken, for a while, by its own dead connection.
-            if self._registered and error.reason == "space_occupied":
+            if self._registered_at is not None and error.reason == "space_occupied":
                 raise ConnectionFailed(error.message) from error
+            self._watcher.refused(error.message, error.reason)
             raise
-        self._registered = True
+
+    def _on_registered(self, response: Mapping[str, Any]) -> None:
+        self._registered_at = time.monotonic()
         self._heartbeat_s = float(response.get("heartbeat_seconds") or self._heartbeat_s)
         self._max_payload_bytes = int(response.get("max_payload_bytes") or self._max_payload_bytes)
-        self._settle_leases(set(response.get("keep") or ()))
+        self._end_lost(self._listed, self._listed.keys() - set(response.get("keep") or ()))
         self._watcher.registered(response)
+        if self._draining:
+            self._connection.emit(events.DRAIN, {})
         for message in self._outbox.due(everything=True):
             self._send_result(message)
 
     def _registration(self) -> dict[str, Any]:
+        leases = self._leases()
+        self._listed = {lease["request_id"]: lease["lease_id"] for lease in leases}
         return {
             "space_name": self._space,
             "token": self._token,
@@ -147,38 +181,33 @@ class Worker:
             "worker_id": self._worker_id,
             "boot_id": self._boot_id,
             "capacity": self._capacity,
-            "in_flight": self._leases(),
+            "in_flight": leases,
             "sdk": SDK,
         }
 
     def _leases(self) -> list[dict[str, Any]]:
         """Every attempt this worker holds: waiting, running, or done and not acknowledged."""
-        held = [{"request_id": j.id, "lease_id": j.lease_id, "started": j.started} for j in self._runner.jobs()]
-        done = [
-            {"request_id": key, "lease_id": lease_id, "started": True}
-            for key, lease_id in self._outbox.leases().items()
-        ]
-        return [*held, *done]
+        # In this order: a job goes from the runner to the outbox, and so is found in one of them or in both.
+        jobs = [(job.id, job.lease_id, job.started) for job in self._runner.jobs()]
+        done = [(request_id, lease_id, True) for request_id, lease_id in self._outbox.leases().items()]
+        held = {request_id: (lease_id, started) for request_id, lease_id, started in (*done, *jobs)}
+        return [{"request_id": r, "lease_id": lease_id, "started": started} for r, (lease_id, started) in held.items()]
 
-    def _settle_leases(self, keep: set[str]) -> None:
-        """After a return: what the site gave to somebody else meanwhile is not run any further."""
-        for job in self._runner.jobs():
-            if job.id not in keep and self._runner.cancel(job.id) is not None:
+    def _end_lost(self, listed: Mapping[str, str], lost: Iterable[Any]) -> None:
+        """Run no further what the site gave to somebody else. Only what was listed can be lost: more may have come."""
+        for request_id in lost:
+            job = self._runner.cancel(str(request_id), listed.get(str(request_id), ""))
+            if job is not None:
                 self._watcher.cancelled(job, "the lease was lost")
-
-    def _wait_to_retry(self, error: ConnectionFailed, delay_s: float) -> None:
-        if not self._retry:
-            raise error
-        self._watcher.connection_failed(error.message, delay_s)
-        self._stopping.wait(delay_s)
 
     # -- what the site says: take note and return -------------------------------------------------------------------
 
     def _on_event(self, name: str, data: Mapping[str, Any]) -> None:
-        if name == events.REQUEST and data.get("request_id"):
-            job = Job(data, self._on_progress)
-            if not self._stopping.is_set() and self._runner.put(job):
-                self._watcher.received(job, self._runner.waiting())
+        if name == events.REGISTER_RESPONSE:
+            self._on_registered(data)
+        elif name == events.REQUEST and data.get("request_id"):
+            if not self._stopping.is_set() and not self._draining:
+                self._runner.put(Job(data, self._on_progress))
         elif name == events.CANCEL:
             job_or_none = self._runner.cancel(str(data.get("request_id")), str(data.get("lease_id") or ""))
             if job_or_none is not None:
@@ -193,25 +222,26 @@ class Worker:
         self._watcher.started(job)
 
     def _on_progress(self, job: Job, percent: float, message: str) -> None:
-        self._watcher.progressed(job, percent, message)
-        self._reports.put(job, percent, message)
+        if not job.cancelled:
+            self._watcher.progressed(job, percent, message)
+            self._reports.put(job, percent, message[:MOST_MESSAGE_CHARS])
 
     def _on_chunk(self, job: Job, number: int, text: str) -> None:
         message = {"request_id": job.id, "lease_id": job.lease_id, "seq": number, "text": text}
         self._connection.emit(events.CHUNK, message)
 
-    def _on_done(self, job: Job, outcome: Outcome) -> None:
+    def _keep(self, job: Job, outcome: Outcome) -> None:
+        self._outbox.put(_result(job, outcome))
+
+    def _on_end(self, job: Job, outcome: Outcome | None, held: int) -> None:
         self._reports.end(job)
-        message = {
-            "request_id": job.id,
-            "lease_id": job.lease_id,
-            "status": outcome.status,
-            "result": outcome.result,
-            "run_s": outcome.run_s,
-        }
-        self._outbox.put(message)
-        self._send_result(message)
-        self._watcher.finished(job, outcome.status, outcome.run_s, self._runner.waiting())
+        if outcome is not None:
+            self._send_result(_result(job, outcome))
+            self._watcher.finished(job, outcome.status, outcome.run_s, held)
+
+    def _crashed(self, error: BaseException) -> None:
+        self._failure = error
+        self._stopping.set()
 
     def _send_progress(self, job: Job, seq: int, percent: float, message: str) -> None:
         report = {"request_id": job.id, "lease_id": job.lease_id, "seq": seq, "percent": percent, "message": message}
@@ -227,14 +257,12 @@ class Worker:
             answer = answer if isinstance(answer, dict) else {}
             code = str(answer.get("code") or "")
             if answer.get("ok"):
-                if self._outbox.settle(request_id):
+                if self._outbox.settle(message):
                     self._watcher.recorded(request_id)
-            elif code in FINAL:
-                if self._outbox.settle(request_id):
-                    self._watcher.rejected(request_id, code, str(answer.get("message") or ""))
-            elif code in UNUSABLE and self._outbox.settle(request_id):
+            elif code in FINAL | UNUSABLE and self._outbox.settle(message):
                 self._watcher.rejected(request_id, code, str(answer.get("message") or ""))
-                self._replace_unusable(message, answer)
+                if code in UNUSABLE:
+                    self._replace_unusable(message, answer)
 
         return acknowledged
 
@@ -262,17 +290,18 @@ class Worker:
             return
         for message in self._outbox.due():
             self._send_result(message)
-        self._connection.emit(events.HEARTBEAT, {"in_flight": self._leases()}, self._on_heartbeat)
+        leases = self._leases()
+        listed = {lease["request_id"]: lease["lease_id"] for lease in leases}
 
-    def _on_heartbeat(self, answer: Any = None) -> None:
-        for request_id in answer.get("stop") or () if isinstance(answer, dict) else ():
-            job = self._runner.cancel(str(request_id))
-            if job is not None:
-                self._watcher.cancelled(job, "the lease was lost")
+        def answered(answer: Any = None) -> None:
+            if isinstance(answer, dict):
+                self._end_lost(listed, answer.get("stop") or ())
+
+        self._connection.emit(events.HEARTBEAT, {"in_flight": leases}, answered)
 
     def _drain(self) -> None:
         self._connection.emit(events.DRAIN, {})
-        self._runner.drop_waiting()
+        self._runner.drop(running=False)
         self._runner.stop()
         while not self._runner.join(TICK_S) and not self._stopping.is_set():
             pass
@@ -281,15 +310,12 @@ class Worker:
             pass
         self._stopping.set()
 
-    def _take_signals(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return
 
-        def on_interrupt(_number: int, _frame: FrameType | None) -> None:
-            self.stop()
-
-        def on_terminate(_number: int, _frame: FrameType | None) -> None:
-            self.stop(finish=True)
-
-        signal.signal(signal.SIGINT, on_interrupt)
-        signal.signal(signal.SIGTERM, on_terminate)
+def _result(job: Job, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "request_id": job.id,
+        "lease_id": job.lease_id,
+        "status": outcome.status,
+        "result": outcome.result,
+        "run_s": outcome.run_s,
+    }

@@ -6,7 +6,8 @@ import argparse
 import os
 import sys
 
-from project.worker.errors import WorkerError
+from project.wire.limits import MAX_CAPACITY
+from project.worker.errors import RegistrationRefused
 from project.worker.mock.journal import Journal
 from project.worker.mock.model import MockModel
 from project.worker.worker import Worker
@@ -16,8 +17,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Serve a space until Ctrl+C; exit code 0 then, 1 when the site does not accept the mock."""
     sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     options = _parser().parse_args(arguments)
-    if not 0 <= options.min_seconds <= options.max_seconds:
-        _parser().error("--min-seconds must be 0 or more and not above --max-seconds")
+    _check(options)
     journal = Journal(options.host, options.spaces, verbose=options.verbose)
     journal.banner()
     try:
@@ -30,10 +30,23 @@ def main(arguments: list[str] | None = None) -> None:
             watcher=journal,
         )
         worker.run()
-    except (WorkerError, ValueError) as error:
-        print(f"[ERROR] {error}", flush=True)
+    except RegistrationRefused:
+        # The journal has said why.
         sys.exit(1)
+    except KeyboardInterrupt:
+        # The second Ctrl+C: the statistics still hold.
+        journal.statistics()
+        return
     journal.statistics()
+
+
+def _check(options: argparse.Namespace) -> None:
+    if not 0 <= options.min_seconds <= options.max_seconds:
+        _parser().error("--min-seconds must be 0 or more and not above --max-seconds")
+    if not 1 <= options.capacity <= MAX_CAPACITY:
+        _parser().error(f"--capacity must be from 1 to {MAX_CAPACITY}")
+    if not 0 <= options.fail_rate <= 1:
+        _parser().error("--fail-rate must be from 0 to 1")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -97,15 +97,15 @@ class Journal(WorkerEvents):
 
     def progressed(self, job: Job, percent: float, message: str) -> None:
         """See the base class."""
-        print(f"  Progress: {percent:.0f}%", flush=True)
+        self._write(f"  Progress: {percent:.0f}%")
 
     def finished(self, job: Job, status: str, run_s: float, queue_size: int) -> None:
         """See the base class."""
         self._ended[status] += 1
         self._run_s += run_s
-        details = self._verbosely(f"Request ID: {job.id}")
+        details = self._verbosely(f"Request ID: {job.id}", f"Status: {status}, {run_s:.2f} s")
         details += [f"Verified: {file.name} (SHA-256 matches)" for file in job.files if file.path is not None]
-        self._line("RESULT", f"Result sent... ({status}, {run_s:.2f} s)", *details, f"Queue size: {queue_size}")
+        self._line("RESULT", "Result sent...", *details, f"Queue size: {queue_size}")
 
     def cancelled(self, job: Job, reason: str) -> None:
         """See the base class."""
@@ -116,8 +116,10 @@ class Journal(WorkerEvents):
         self._line("ERROR", f"Result of {request_id} not taken ({code}): {message}")
 
     def _line(self, kind: str, text: str, *details: str) -> None:
-        # One write for the entry and its details: requests come in on another thread than the one that runs them.
-        lines = [f"[{datetime.now():%Y-%m-%d %H:%M:%S}] [{kind}] {text}", *(f"  {detail}" for detail in details)]
+        self._write(f"[{datetime.now():%Y-%m-%d %H:%M:%S}] [{kind}] {text}", *(f"  {detail}" for detail in details))
+
+    def _write(self, *lines: str) -> None:
+        # One write for an entry and its details: requests come in on another thread than the one that runs them.
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import tempfile
 import time
 from collections.abc import Mapping
@@ -16,8 +17,9 @@ from project.worker.mock.media import draw, speak, wav_seconds
 
 MODEL: Final = "mock-model-v1"
 STEPS: Final = (0.25, 0.5, 0.75, 1.0)
-DRAW_WORDS: Final = ("draw", "picture", "image", "画")
-SOUND_WORDS: Final = ("speak", "sound", "sing", "唱")
+DRAW: Final = re.compile(r"\b(draw|picture|image)\b|画", re.IGNORECASE)
+WAV: Final = ("audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave")
+SOUND: Final = re.compile(r"\b(say|speak|sing|sound)\b|唱", re.IGNORECASE)
 
 
 class PretendedFailure(Exception):
@@ -33,11 +35,12 @@ class MockModel:
     fail_rate: float = 0.0
     seed: int | None = None
     _random: random.Random = field(init=False)
-    _folder: Path = field(init=False)
+    _folder: tempfile.TemporaryDirectory[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
-        self._folder = Path(tempfile.mkdtemp(prefix="mock-"))
+        # Removed when the process ends; a file of one request is replaced by the next one's.
+        self._folder = tempfile.TemporaryDirectory(prefix="mock-")
 
     def __call__(self, job: Job) -> Result:
         """Handle one request."""
@@ -69,11 +72,10 @@ class MockModel:
         return values
 
     def _outputs(self, job: Job) -> list[Path]:
-        wanted = job.prompt.casefold()
         outputs = []
-        for words, name, make in ((DRAW_WORDS, "picture.png", draw), (SOUND_WORDS, "sound.wav", speak)):
-            if any(word in wanted for word in words):
-                path = self._folder / name
+        for wanted, name, make in ((DRAW, "picture.png", draw), (SOUND, "sound.wav", speak)):
+            if wanted.search(job.prompt):
+                path = Path(self._folder.name) / name
                 make(path, job.prompt)
                 outputs.append(path)
         return outputs
@@ -104,7 +106,7 @@ def _processed(file: InputFile) -> dict[str, Any]:
         "sha256": file.sha256,
         "verified": file.path is not None,
     }
-    seconds = wav_seconds(file.path) if file.path is not None and file.content_type == "audio/wav" else None
+    seconds = wav_seconds(file.path) if file.path is not None and file.content_type in WAV else None
     if seconds is not None:
         told["duration_seconds"] = seconds
     return told
