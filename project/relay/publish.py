@@ -14,6 +14,8 @@ from project.relay.views import RequestView
 from project.storage.port import RequestStore
 
 FRESH_S = 0.25
+ENDED_FRESH_S = 30.0
+"""What has ended does not change any more; only how much is remembered is bounded."""
 MOST_KEPT = 4096
 
 
@@ -82,7 +84,8 @@ class Publisher:
         return size
 
     def _keep(self, view: RequestView) -> None:
-        if len(self._views) >= MOST_KEPT:
-            now = self._clock()
-            self._views = {key: kept for key, kept in self._views.items() if kept[1] > now}
-        self._views[view.request.id] = (view, self._clock() + FRESH_S)
+        self._views.pop(view.request.id, None)
+        while len(self._views) >= MOST_KEPT:
+            del self._views[next(iter(self._views))]  # the one kept longest ago
+        fresh_s = ENDED_FRESH_S if view.request.is_over else FRESH_S
+        self._views[view.request.id] = (view, self._clock() + fresh_s)
