@@ -6,6 +6,9 @@ node, and never longer than ``FRESH_S``, so that a change made elsewhere shows a
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
+
 from project.clock import Clock
 from project.core.model import Request
 from project.core.states import Status
@@ -26,7 +29,8 @@ class Publisher:
         self._store = store
         self._signals = signals
         self._clock = clock
-        self._views: dict[str, tuple[RequestView, float]] = {}
+        self._views: OrderedDict[str, tuple[RequestView, float]] = OrderedDict()
+        self._keeping = threading.Lock()
         self._sizes: dict[str, tuple[int, float]] = {}
         self._reading: dict[str, object] = {}
 
@@ -84,8 +88,9 @@ class Publisher:
         return size
 
     def _keep(self, view: RequestView) -> None:
-        self._views.pop(view.request.id, None)
-        while len(self._views) >= MOST_KEPT:
-            del self._views[next(iter(self._views))]  # the one kept longest ago
         fresh_s = ENDED_FRESH_S if view.request.is_over else FRESH_S
-        self._views[view.request.id] = (view, self._clock() + fresh_s)
+        with self._keeping:
+            self._views.pop(view.request.id, None)
+            while len(self._views) >= MOST_KEPT:
+                self._views.popitem(last=False)  # the one kept longest ago
+            self._views[view.request.id] = (view, self._clock() + fresh_s)
