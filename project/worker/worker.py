@@ -58,8 +58,7 @@ class Worker:
         if concurrency < 1:
             raise ValueError("concurrency must be at least 1")
         self._host = host.rstrip("/")
-        self._space = space
-        self._token = token
+        self._space, self._token = space, token
         self._capacity = capacity
         self._retry = retry
         self._watcher = watcher or WorkerEvents()
@@ -278,11 +277,12 @@ class Worker:
     # -- chores -----------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        beat_at = time.monotonic() + self._heartbeat_s
+        beaten_at = time.monotonic()
         while not self._stopping.wait(TICK_S):
             self._reports.flush()
-            if time.monotonic() >= beat_at:
-                beat_at = time.monotonic() + self._heartbeat_s
+            # The site may have asked for another rhythm since the last one.
+            if time.monotonic() - beaten_at >= self._heartbeat_s:
+                beaten_at = time.monotonic()
                 self._beat()
 
     def _beat(self) -> None:
