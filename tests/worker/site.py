@@ -49,9 +49,15 @@ class _Server(socketio.Server):  # type: ignore[misc]
             acknowledge(answer)
 
 
-class _Quiet(WSGIRequestHandler):
+class _OneRequest(WSGIRequestHandler):
+    """One request a connection, and no log: the stock handler takes what follows a WebSocket for another request."""
+
+    def handle(self) -> None:
+        self.close_connection = True
+        self.handle_one_request()
+
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Say nothing: after a WebSocket's end the stock handler takes its last frame for a request."""
+        return None
 
 
 class _Listener(ThreadedWSGIServer):
@@ -106,7 +112,7 @@ class FakeSite:
         server.on("connect", self._connected)
         server.on("disconnect", self._disconnected)
         self._server = server
-        self._listener = _Listener("127.0.0.1", self.port, socketio.WSGIApp(server, self._http), _Quiet)
+        self._listener = _Listener("127.0.0.1", self.port, socketio.WSGIApp(server, self._http), _OneRequest)
         self.port = self._listener.port
         threading.Thread(target=_serve, args=(self._listener,), daemon=True).start()
 
