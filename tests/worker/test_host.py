@@ -30,16 +30,6 @@ import project.worker, project.worker.mock.cli
 print("imported")
 """
 FOREIGN = ("flask", "flask_socketio", "eventlet", "gevent", "sqlalchemy", "werkzeug", "jinja2", "click")
-    "flask",
-    "flask_socketio",
-    "eventlet",
-    "gevent",
-    "sqlalchemy",
-    "werkzeug",
-    "jinja2",
-    "click",
-    "simple_websocket",
-)
 Run = Callable[[str], Process]
 
 
