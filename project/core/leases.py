@@ -21,7 +21,8 @@ def judge(request: Request | None, *, space_id: str, connection_id: str, lease_i
     """Decide on a result: only the holder of the current lease may finish.
 
     A version 2 worker proves it by ``lease_id``; a version 1 worker (no lease id) by its connection.
-    A request of another space is unknown to the worker, whatever it guesses.
+    A request of another space is unknown to the worker, whatever it guesses. A repeated answer is a duplicate only
+    of one that was recorded: after a cancel or a deadline there is none, and the answer comes too late.
     """
     if request is None or request.space_id != space_id:
         return Verdict.UNKNOWN
@@ -29,7 +30,7 @@ def judge(request: Request | None, *, space_id: str, connection_id: str, lease_i
     if request.lease_id is None or not holds:
         return Verdict.STALE
     if request.is_over:
-        return Verdict.STALE if request.status is Status.CANCELLED else Verdict.DUPLICATE
+        return Verdict.STALE if request.result is None else Verdict.DUPLICATE
     return Verdict.RECORDED
 
 

@@ -14,6 +14,8 @@ from project.errors import EmptySubmission, FieldInvalid, FieldNotEnabled
 MOST_PROMPT_CHARS: Final = 100_000
 MOST_URL_CHARS: Final = 2000
 MOST_PARAMS_CHARS: Final = 20_000
+MOST_PARAMS_DEPTH: Final = 16
+"""Far below what any JSON writer on the way to the worker, or the worker's own reader, gives up at."""
 FILE_FIELDS: Final = ("audio_file", "video_file", "other_file")
 _ENABLED_BY: Final = {
     "prompt": "enable_prompt",
@@ -81,15 +83,38 @@ def _check_url(url: str) -> None:
 
 
 def _params(value: Any) -> Mapping[str, Any]:
-    if value in (None, ""):
+    if value is None or value == "":
         return {}
     if isinstance(value, str):
-        if len(value) > MOST_PARAMS_CHARS:
-            raise FieldInvalid(f"params may have at most {MOST_PARAMS_CHARS} characters", field="params")
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            raise FieldInvalid("params must be JSON", field="params") from None
+        value = _parsed(value)
     if not isinstance(value, dict):
         raise FieldInvalid("params must be a JSON object", field="params")
+    _check_depth(value)
+    try:
+        # What the store and the worker will be given: no NaN, no half of a character, and not too much of it.
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text.encode("utf-8")
+    except ValueError:
+        raise FieldInvalid("params has a number or characters that JSON does not have", field="params") from None
+    if len(text) > MOST_PARAMS_CHARS:
+        raise FieldInvalid(f"params may have at most {MOST_PARAMS_CHARS} characters", field="params")
     return value
+
+
+def _parsed(text: str) -> Any:
+    if len(text) > MOST_PARAMS_CHARS:
+        raise FieldInvalid(f"params may have at most {MOST_PARAMS_CHARS} characters", field="params")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise FieldInvalid("params must be JSON", field="params") from None
+
+
+def _check_depth(value: Any) -> None:
+    level: list[Any] = [value]
+    for _ in range(MOST_PARAMS_DEPTH):
+        inner = (item.values() if isinstance(item, dict) else item for item in level)
+        level = [child for children in inner for child in children if isinstance(child, (dict, list))]
+        if not level:
+            return
+    raise FieldInvalid(f"params may be nested at most {MOST_PARAMS_DEPTH} deep", field="params")

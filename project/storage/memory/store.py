@@ -188,7 +188,9 @@ class MemoryPresence:
             found = [
                 worker
                 for worker in self._workers.values()
-                if space_id in (None, worker.space_id) and self._beats.get(worker.node_id, 0.0) > now - stale_after_s
+                if space_id in (None, worker.space_id)
+                and worker.node_id in self._beats
+                and self._beats[worker.node_id] > now - stale_after_s
             ]
         return tuple(sorted(found, key=lambda worker: (worker.connected_at, worker.connection_id)))
 
