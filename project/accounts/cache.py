@@ -15,6 +15,7 @@ class SessionCache:
     def __init__(self, clock: Clock):
         self._clock = clock
         self._kept: dict[str, tuple[User | None, float]] = {}
+        self.endings = 0
 
     def get(self, key: str) -> tuple[bool, User | None]:
         """Whether it is known, and the user (None: no live login)."""
@@ -23,16 +24,23 @@ class SessionCache:
             return False, None
         return True, kept[0]
 
-    def put(self, key: str, user: User | None) -> None:
-        """Remember an answer of the store."""
+    def put(self, key: str, user: User | None, endings: int) -> None:
+        """Remember an answer of the store, asked when ``self.endings`` was ``endings``.
+
+        A login that ended while the store was being asked must not be remembered as live.
+        """
+        if endings != self.endings:
+            return
         if len(self._kept) >= MOST:
             self._kept.clear()
         self._kept[key] = (user, self._clock() + FRESH_S)
 
     def forget(self, key: str) -> None:
         """A login has ended."""
+        self.endings += 1
         self._kept.pop(key, None)
 
     def forget_all(self) -> None:
         """Logins have ended, nobody knows which."""
+        self.endings += 1
         self._kept.clear()

@@ -18,8 +18,12 @@ from project.errors import FieldInvalid, UsernameTaken, WrongCredentials
 from project.storage.port import AccountStore
 
 DEVELOPMENT_ADMIN_PASSWORD: Final = "admin123"
+_OF_NAMES: Final = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "Nl", "No"})
+_UNSEEN: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+"""Letters and marks that show as nothing: with them one name could pass for another."""
 DEVELOPMENT_USER: Final = ("testuser", "testpass123")
-_USERNAME: Final = re.compile(r"[\w.-]{3,64}")
+LEAST_NAME_CHARS: Final = 3
+MOST_NAME_CHARS: Final = 64
 
 
 class Accounts:
@@ -49,7 +53,7 @@ class Accounts:
     def register(self, username: str, password: str) -> User:
         """Make an account. Raises FieldInvalid, WeakPassword or UsernameTaken, naming the field."""
         username = unicodedata.normalize("NFKC", username).strip()
-        if not _USERNAME.fullmatch(username):
+        if not _is_name(username):
             raise FieldInvalid(
                 "The user name needs 3 to 64 letters, digits, dots, dashes or underscores", field="username"
             )
@@ -75,9 +79,10 @@ class Accounts:
         key = _hash(token)
         found, user = self._cache.get(key)
         if not found:
+            asked_at = self._cache.endings
             live = self._store.session(key, now=self._clock())
             user = live[1] if live is not None else None
-            self._cache.put(key, user)
+            self._cache.put(key, user, asked_at)
         return user
 
     def logout(self, token: str) -> None:
@@ -116,6 +121,15 @@ class Accounts:
 
     def _matches(self, stored: str, password: str) -> bool:
         return bool(self._run_blocking(passwords.matches, stored, password))
+
+
+def _is_name(username: str) -> bool:
+    """Whether it is 3 to 64 letters of any script, their marks (Thai and Hindi write vowels so), digits, . _ -"""
+    if not LEAST_NAME_CHARS <= len(username) <= MOST_NAME_CHARS or unicodedata.category(username[0])[0] == "M":
+        return False
+    if _UNSEEN.search(username):
+        return False
+    return all(char in "._-" or unicodedata.category(char) in _OF_NAMES for char in username)
 
 
 def _hash(token: str) -> str:

@@ -26,10 +26,11 @@ def set_up_errors(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def foreign(error: HTTPException) -> Response:
         status = error.code or 500
-        translated = _BY_STATUS.get(status, SpacesError)()
-        response = answer(translated, status)
+        # What the framework refuses is the sender's to mend, whatever its number; the rest is ours.
+        unnamed = BadInput if 400 <= status < 500 else SpacesError
+        response = answer(_BY_STATUS.get(status, unnamed)(), status)
         if error.response is None:
-            response.headers.extend([(k, v) for k, v in error.get_headers() if k == "Allow"])
+            response.headers.extend([(k, v) for k, v in error.get_headers() if k in ("Allow", "Content-Range")])
         return response
 
     @app.errorhandler(Exception)

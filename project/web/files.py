@@ -13,7 +13,7 @@ from project.errors import FieldInvalid, StaleLease, TooLarge
 from project.storage.files import IncomingFile
 from project.web.policy import current_user, policy
 from project.web.site import current_site
-from project.web.uploads import INERT, received, record
+from project.web.uploads import INERT, forget_received, received, record
 
 blueprint = Blueprint("files", __name__, url_prefix="/websockets")
 BLOCK_BYTES = 256 * 1024
@@ -56,7 +56,7 @@ def give_back(token: str) -> Response:
     name = unquote(request.headers.get("X-File-Name", "result"))
     file = record(incoming, field="result", name=name, now=time.time(), request_id=request_id)
     site.relay.add_file(file)
-    received().remove(incoming)
+    forget_received(file.id)
     return jsonify(success=True, file_id=file.id, name=file.name, size=file.size_bytes, sha256=file.sha256)
 
 

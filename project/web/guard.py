@@ -55,6 +55,10 @@ class Guard:
 
         error = self._refusal(environ)
         if error is None:
+            if "HTTP_TRANSFER_ENCODING" in environ:
+                # Every server we run on ends a chunked body itself; not every one tells the framework so, which then
+                # takes the body for empty.
+                environ["wsgi.input_terminated"] = True
             return self._app(environ, start)
         body = json.dumps(error.as_dict()).encode()
         status = {400: "400 Bad Request", 403: "403 Forbidden", 413: "413 Content Too Large"}[error.status]

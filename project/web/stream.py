@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,7 +14,7 @@ from flask import Blueprint, Response, request
 from project.core.model import User
 from project.errors import FieldInvalid, Missing, RateLimited
 from project.relay.signals import request_topic, space_topic
-from project.web.policy import current_user, policy
+from project.web.policy import COOKIE, current_user, policy
 from project.web.site import Site, current_site
 
 blueprint = Blueprint("stream", __name__, url_prefix="/websockets")
@@ -32,7 +33,8 @@ _lock = threading.Lock()
 def stream() -> Response:
     """Events ``space`` and ``request``, each with the JSON of its status route: at once, then at every change.
 
-    At least one of ``space_id`` and ``request_id``. The stream ends after ten minutes; a browser opens it again.
+    At least one of ``space_id`` and ``request_id``. The stream ends with the login, and after ten minutes; a browser
+    opens it again.
     """
     site, user = current_site(), current_user()
     space_id, request_id = request.args.get("space_id", ""), request.args.get("request_id", "")
@@ -42,7 +44,7 @@ def stream() -> Response:
         site.spaces.get(space_id)
     if request_id:
         site.relay.view(request_id, user)
-    events = _counted(user, _events(site, user, space_id, request_id))
+    events = _counted(user, _events(site, request.cookies.get(COOKIE, ""), user, space_id, request_id))
     response = Response(events, content_type="text/event-stream; charset=utf-8")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
@@ -82,13 +84,13 @@ class _Held:
             self._events.close()  # type: ignore[attr-defined]
 
 
-def _events(site: Site, user: User, space_id: str, request_id: str) -> Iterator[str]:
+def _events(site: Site, login: str, user: User, space_id: str, request_id: str) -> Iterator[str]:
     topics = ([space_topic(space_id)] if space_id else []) + ([request_topic(request_id)] if request_id else [])
     sent: dict[str, str] = {}
-    quiet_s = alive_s = 0.0
+    began = spoke = time.monotonic()
     with site.relay.watch(*topics) as watch:
         yield "retry: 1000\n\n"
-        while alive_s < LIFETIME_S:
+        while time.monotonic() - began < LIFETIME_S and site.accounts.user_of(login) is not None:
             try:
                 now = _now(site, user, space_id, request_id)
             except Missing:
@@ -97,14 +99,12 @@ def _events(site: Site, user: User, space_id: str, request_id: str) -> Iterator[
                 text = json.dumps(body, ensure_ascii=False)
                 if sent.get(name) != text:
                     sent[name] = text
-                    quiet_s = 0.0
+                    spoke = time.monotonic()
                     yield f"event: {name}\ndata: {text}\n\n"
             site.runtime.sleep(LEAST_BETWEEN_S)
-            waited_s = RECHECK_S if not watch.wait(RECHECK_S) else 0.0
-            quiet_s += waited_s + LEAST_BETWEEN_S
-            alive_s += waited_s + LEAST_BETWEEN_S
-            if quiet_s >= COMMENT_S:
-                quiet_s = 0.0
+            watch.wait(RECHECK_S)
+            if time.monotonic() - spoke >= COMMENT_S:
+                spoke = time.monotonic()
                 yield ": still here\n\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from project.core.submission import FILE_FIELDS, check_fields
 from project.errors import FieldInvalid, WorkerOffline
 from project.web.policy import current_user, policy
 from project.web.site import current_site
-from project.web.uploads import kept_files
+from project.web.uploads import MOST_TEXT_BYTES, kept_files
 
 blueprint = Blueprint("submissions", __name__, url_prefix="/websockets")
 MOST_WAIT_S = 30.0
@@ -92,7 +93,12 @@ def cancel(request_id: str) -> Response:
 def _fields() -> Mapping[str, Any]:
     if not request.is_json:
         return request.form
-    body = request.get_json(silent=True)
+    # Unlike files, JSON is held in memory as a whole.
+    request.max_content_length = MOST_TEXT_BYTES
+    try:
+        body = json.loads(request.get_data())
+    except (ValueError, RecursionError):
+        body = None
     if not isinstance(body, dict):
         raise FieldInvalid("The body must be a JSON object", field="body")
     return body
@@ -115,7 +121,7 @@ def _seconds(value: Any) -> float:
         return 0.0
     try:
         seconds = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if not 0 <= seconds <= MOST_WAIT_S:
         raise FieldInvalid(f"wait must be a number of seconds from 0 to {MOST_WAIT_S:g}", field="wait")

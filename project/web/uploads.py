@@ -12,13 +12,17 @@ from flask import Request, g
 from werkzeug.datastructures import FileStorage
 
 from project.core.model import FileField, StoredFile
+from project.errors import BadInput, FileNotFound, TooLarge, TryLater
 from project.storage.files import IncomingFile
 from project.web.site import current_site
 
 MOST_NAME_CHARS = 150
-MOST_TEXT_BYTES = 1024 * 1024
-"""A prompt travels as a form field; the framework's default of half a megabyte is raised knowingly."""
+MOST_TEXT_BYTES = 2 * 1024 * 1024
+"""A prompt travels as a form field, percent-encoded up to twelve bytes a character; the framework's default of half
+a megabyte is raised knowingly."""
 MOST_PARTS = 50
+TAKES_FILES = frozenset({"submissions.submit"})
+"""Endpoints whose forms may carry files. Elsewhere nobody may fill the disk, least of all before a login."""
 _SNIFFED: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
@@ -49,6 +53,8 @@ class UploadRequest(Request):
         filename: str | None = None,
         content_length: int | None = None,
     ) -> IO[bytes]:
+        if self.endpoint not in TAKES_FILES:
+            raise BadInput("This address takes no files")
         incoming = current_site().vault.receive()
         received().append(incoming)
         return incoming  # type: ignore[return-value]
@@ -64,23 +70,48 @@ def received() -> list[IncomingFile]:
 
 @contextmanager
 def kept_files(chosen: list[tuple[FileField, FileStorage]], now: float) -> Iterator[tuple[StoredFile, ...]]:
-    """The records of uploaded files, durable inside the block; if the block fails, they are removed again."""
-    incoming = [stored.stream for _, stored in chosen]
+    """The records of uploaded files, durable inside the block; if the block fails, they are removed again.
+
+    Unless it failed after the request was accepted: a request that is on record never loses its files.
+    Raises TooLarge for more than the site takes at once, and DiskFull.
+    """
+    site = current_site()
+    incoming: list[IncomingFile] = []
+    files: list[StoredFile] = []
+    for field, stored in chosen:
+        file = stored.stream
+        assert isinstance(file, IncomingFile)
+        incoming.append(file)
+        files.append(record(file, field=field, name=stored.filename or "", now=now))
+    if sum(stored_file.size_bytes for stored_file in files) > site.settings.max_upload_bytes:
+        raise TooLarge(f"At most {site.settings.max_upload_bytes} bytes of files are taken at once")
+    for received_file in incoming:
+        site.runtime.run_blocking(received_file.keep)
     try:
-        files: list[StoredFile] = []
-        for (field, stored), file in zip(chosen, incoming, strict=True):
-            assert isinstance(file, IncomingFile)
-            current_site().runtime.run_blocking(file.keep)
-            files.append(record(file, field=field, name=stored.filename or "", now=now))
         yield tuple(files)
     except BaseException:
-        for file in incoming:
-            if isinstance(file, IncomingFile):
-                file.discard()
+        for kept in files:
+            if _is_wanted(kept):
+                forget_received(kept.id)
         raise
-    for file in incoming:
-        if isinstance(file, IncomingFile):
-            received().remove(file)
+    for kept in files:
+        forget_received(kept.id)
+
+
+def _is_wanted(file: StoredFile) -> bool:
+    """Whether a request on record has the file. When nobody can say, yes: the sweep takes it later if not."""
+    try:
+        current_site().relay.file(file.id)
+    except FileNotFound:
+        return False
+    except TryLater:
+        return True
+    return True
+
+
+def forget_received(file_id: str) -> None:
+    """The file belongs to a request now: leave it where it is when the web request ends."""
+    g.incoming = [file for file in received() if file.id != file_id]
 
 
 def record(file: IncomingFile, *, field: FileField, name: str, now: float, request_id: str = "") -> StoredFile:

@@ -7,7 +7,6 @@ Unknown fields are ignored, so that a newer peer can talk to an older one.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +27,11 @@ def _text(data: Mapping[str, Any], name: str, *, default: str | None = None, mos
         raise MessageInvalid(f"{name} must be a text", field=name)
     if len(value) > most:
         raise MessageInvalid(f"{name} may have at most {most} characters", field=name)
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        # JSON can spell half a surrogate pair; no database and no page can take it.
+        raise MessageInvalid(f"{name} has characters that are not text", field=name) from None
     return value
 
 
@@ -114,7 +118,8 @@ class Result:
             raise MessageInvalid("result must be a JSON object", field="result")
         check_json(result, "result")
         run_s = body.get("run_s")
-        known = isinstance(run_s, (int, float)) and not isinstance(run_s, bool) and math.isfinite(run_s) and run_s >= 0
+        # Compared, not converted: JSON has whole numbers that no float can hold.
+        known = isinstance(run_s, (int, float)) and not isinstance(run_s, bool) and 0 <= run_s <= limits.SAFE_INTEGER
         return cls(
             request_id=_text(body, "request_id"),
             status=status,
