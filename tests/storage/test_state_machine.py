@@ -6,6 +6,7 @@ closed and opened again now and then, as a restart does. Hypothesis prints the s
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -319,7 +320,7 @@ class TwoStores(RuleBasedStateMachine):
         assert not request.is_over or request.status is Status.COMPLETED or request.code
         history = self.both(lambda store: store.requests.history(request.id))
         assert (history[0].before, history[0].after) == (None, Status.QUEUED)
-        assert all(a.after is b.before and may_move(a.after, b.after) for a, b in zip(history, history[1:], strict=False))
+        assert all(a.after is b.before and may_move(a.after, b.after) for a, b in itertools.pairwise(history))
         assert (history[-1].after, history[-1].attempt) == (request.status, request.attempt)
         assert sum(move.after in TERMINAL for move in history) == int(request.is_over)
         assert [move.attempt for move in history] == sorted(move.attempt for move in history)
