@@ -108,14 +108,18 @@ def _relay(
     dispatcher = Dispatcher(store.requests, connections, link, publisher, links, runtime, clock, lease_s=lease_s)
     relay = Relay(store, connections, link, publisher, dispatcher, signals, clock, max_attempts=settings.max_attempts)
 
-    def on_removed(ended: tuple[Request, ...]) -> None:
+    def on_removed(space_id: str, ended: tuple[Request, ...]) -> None:
         for request in ended:
             relay.tell_ended(request, "space_deleted")
+        relay.disconnect_workers(space_id)
+
+    def on_revoked(space_id: str, token_id: str) -> None:
+        relay.disconnect_workers(space_id, token_id)
 
     def sweep_files(known: frozenset[str]) -> None:
         runtime.run_blocking(vault.sweep, known, ORPHAN_AGE_S)
 
-    spaces = Spaces(store.spaces, clock, on_removed)
+    spaces = Spaces(store.spaces, clock, on_removed, on_revoked)
     attempts = Attempts(store, connections, publisher, dispatcher, clock, lease_s=lease_s)
     registration = Registration(
         store, spaces, connections, link, publisher, dispatcher, attempts.lost, clock, settings, node_id=node_id

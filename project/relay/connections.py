@@ -25,12 +25,16 @@ class Link(Protocol):
 
 @dataclass(slots=True)
 class Connection:
-    """A registered worker on this node. ``in_flight`` are the request ids it was handed and has not answered."""
+    """A registered worker on this node. ``in_flight`` are the request ids it was handed and has not answered.
+
+    ``token_id`` is the worker token it registered with, empty if it needed none.
+    """
 
     worker: Worker
     base_url: str
     in_flight: set[str] = field(default_factory=set)
     draining: bool = False
+    token_id: str = ""
 
     @property
     def id(self) -> str:

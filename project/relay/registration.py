@@ -68,11 +68,14 @@ class Registration:
     def register(self, peer: Peer, message: Register) -> dict[str, Any]:
         """Accept a worker and send it ``register_response``. Raises a WorkerRefused."""
         space = self._space(message.space_name)
-        self._check_token(space, peer, message.token)
+        token_id = self._check_token(space, peer, message.token)
         with self._connections.registering(space.id):
             self._make_room(space, peer, message)
-            response = self._join(space, peer, message)
+            response = self._join(space, peer, message, token_id)
             self._link.send(peer.connection_id, events.REGISTER_RESPONSE, response)
+        if not self._spaces.welcomes(space.id, token_id):
+            # The space was deleted, or the token revoked, while this was being settled: nobody else would notice.
+            self._link.disconnect(peer.connection_id)
         self._publisher.space_changed(space.id)
         self._dispatcher.kick(space.id)
         return response
@@ -87,12 +90,16 @@ class Registration:
             raise SpaceNotWebsockets(f'"{name}" is not a websockets space')
         return found[0]
 
-    def _check_token(self, space: Space, peer: Peer, token: str) -> None:
-        if token:
-            if not self._spaces.check_token(space.id, token):
-                raise BadToken
-        elif not peer.trusted:
-            raise TokenRequired
+    def _check_token(self, space: Space, peer: Peer, text: str) -> str:
+        """The id of the token the worker showed, empty if it needs none."""
+        if not text:
+            if not peer.trusted:
+                raise TokenRequired
+            return ""
+        token = self._spaces.live_token(space.id, text)
+        if token is None:
+            raise BadToken
+        return token.id
 
     def _make_room(self, space: Space, peer: Peer, message: Register) -> None:
         """Let the worker's own earlier connection go, and those that no longer answer; the rest keep their place."""
@@ -115,7 +122,7 @@ class Registration:
         if not keep_socket:
             self._link.disconnect(other.id)
 
-    def _join(self, space: Space, peer: Peer, message: Register) -> dict[str, Any]:
+    def _join(self, space: Space, peer: Peer, message: Register, token_id: str) -> dict[str, Any]:
         now = self._clock()
         worker = Worker(
             connection_id=peer.connection_id,
@@ -139,7 +146,7 @@ class Registration:
             )
         )
         self._store.presence.join(worker)
-        self._connections.add(Connection(worker, peer.base_url, in_flight=set(resumed.keep)))
+        self._connections.add(Connection(worker, peer.base_url, in_flight=set(resumed.keep), token_id=token_id))
         for request_id in resumed.keep:
             self._publisher.changed(request_id)
         for request in resumed.changed:

@@ -130,6 +130,16 @@ class Relay:
             self._publisher.publish(after)
         self._dispatcher.kick(before.space_id)
 
+    def disconnect_workers(self, space_id: str, token_id: str | None = None) -> int:
+        """Close the connections of a space's workers on this node, or only of those that came with that token.
+
+        Their attempts go back to their places, as after any broken connection. How many there were.
+        """
+        gone = [c for c in self._connections.of_space(space_id) if token_id is None or c.token_id == token_id]
+        for connection in gone:
+            self._link.disconnect(connection.id)
+        return len(gone)
+
     def listing(
         self, user: User | None, *, space_id: str | None = None, limit: int = 50, before_seq: int | None = None
     ) -> Page:

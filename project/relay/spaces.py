@@ -19,12 +19,22 @@ MOST_LIVE_TOKENS: Final = 2
 
 
 class Spaces:
-    """The use cases around spaces. ``on_removed`` is told the open requests of a space that was deleted."""
+    """The use cases around spaces.
 
-    def __init__(self, store: SpaceStore, clock: Clock, on_removed: Callable[[tuple[Request, ...]], None]):
+    ``on_removed`` is told a space that was deleted and its open requests; ``on_revoked`` a token no longer good.
+    """
+
+    def __init__(
+        self,
+        store: SpaceStore,
+        clock: Clock,
+        on_removed: Callable[[str, tuple[Request, ...]], None],
+        on_revoked: Callable[[str, str], None],
+    ):
         self._store = store
         self._clock = clock
         self._on_removed = on_removed
+        self._on_revoked = on_revoked
         self._fresh: dict[str, tuple[Space, float]] = {}
 
     def create(self, settings: SpaceSettings, owner: User) -> Space:
@@ -44,7 +54,7 @@ class Spaces:
         _found(self._store.get(space_id))
         ended = self._store.remove(space_id, now=self._clock())
         self._fresh.pop(space_id, None)
-        self._on_removed(ended)
+        self._on_removed(space_id, ended)
 
     def get(self, space_id: str) -> Space:
         """One space, as it was at most ``FRESH_S`` ago. Raises SpaceNotFound.
@@ -85,18 +95,27 @@ class Spaces:
         return self._store.tokens(space_id)
 
     def revoke_token(self, space_id: str, token_id: str) -> bool:
-        """Whether a live token of that space was revoked."""
+        """Whether a live token of that space was revoked; who is connected by it is so no longer."""
         if all(token.id != token_id for token in self._store.tokens(space_id)):
             return False
-        return self._store.revoke_token(token_id, now=self._clock())
+        revoked = self._store.revoke_token(token_id, now=self._clock())
+        if revoked:
+            self._on_revoked(space_id, token_id)
+        return revoked
 
-    def check_token(self, space_id: str, text: str) -> bool:
-        """Whether the text is a live token of the space; it counts as used."""
+    def live_token(self, space_id: str, text: str) -> WorkerToken | None:
+        """The live token of the space with that text, which counts as used; else None."""
         if not text.startswith(TOKEN_PREFIX):
-            return False
+            return None
         # The secret has 256 random bits, so its plain hash can be looked up; there is nothing to guess or to time.
         token = self._store.use_token(_hash(text), now=self._clock())
-        return token is not None and token.space_id == space_id
+        return token if token is not None and token.space_id == space_id else None
+
+    def welcomes(self, space_id: str, token_id: str) -> bool:
+        """Whether the space is there and the token, if there is one, still good."""
+        if self._store.get(space_id) is None:
+            return False
+        return not token_id or any(t.id == token_id and not t.revoked_at for t in self._store.tokens(space_id))
 
 
 def _hash(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,56 +10,9 @@ import requests
 import socketio
 
 from tests.conftest import LiveSite, eventually
+from tests.relay.socket_client import Connect, v2
 
 pytestmark = pytest.mark.slow
-
-
-class Client:
-    """A bare Socket.IO client that notes what it is sent."""
-
-    def __init__(self, site: LiveSite):
-        self.socket = socketio.Client(reconnection=False)
-        self.requests: queue.Queue[dict[str, Any]] = queue.Queue()
-        self.responses: queue.Queue[dict[str, Any]] = queue.Queue()
-        self.cancels: queue.Queue[dict[str, Any]] = queue.Queue()
-        self.socket.on("register_response", self.responses.put)
-        self.socket.on("inference_request", self.requests.put)
-        self.socket.on("inference_cancel", self.cancels.put)
-        self.socket.connect(site.host, transports=["websocket"])
-
-    def register(self, space: str, **fields: Any) -> dict[str, Any]:
-        self.socket.emit("register", {"space_name": space, **fields})
-        return self.responses.get(timeout=10)
-
-    def call(self, event: str, message: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = self.socket.call(event, message, timeout=10)
-        return answer
-
-    def next(self) -> dict[str, Any]:
-        return self.requests.get(timeout=10)
-
-    def close(self) -> None:
-        self.socket.disconnect()
-
-
-Connect = Callable[[], Client]
-
-
-@pytest.fixture
-def connect(site: LiveSite) -> Iterator[Connect]:
-    made: list[Client] = []
-
-    def new() -> Client:
-        made.append(Client(site))
-        return made[-1]
-
-    yield new
-    for client in made:
-        client.close()
-
-
-def v2(worker_id: str, **fields: Any) -> dict[str, Any]:
-    return {"protocol": 2, "worker_id": worker_id, "boot_id": f"{worker_id}-boot", "capacity": 4, **fields}
 
 
 def test_version_1_knows_nothing_else(site: LiveSite, connect: Connect) -> None:
