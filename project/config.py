@@ -42,8 +42,10 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("public_origin", str, "", "How browsers reach the site, e.g. https://spaces.example, behind a proxy."),
     Setting("proxy_hops", int, 0, "How many reverse proxies stand in front and set X-Forwarded-*."),
     Setting("max_upload_bytes", int, 200 * 1024 * 1024, "Largest submission, all files together."),
-    Setting("ping_interval_s", float, 5.0, "Seconds between pings to a worker."),
-    Setting("ping_timeout_s", float, 5.0, "Seconds a worker has to answer a ping."),
+    Setting(
+        "ping_interval_s", int, 5, "Seconds between pings to a worker; whole ones, as the handshake tells no other."
+    ),
+    Setting("ping_timeout_s", int, 5, "Seconds a worker has to answer a ping; whole ones as well."),
     Setting("lease_s", float, 15.0, "Seconds a worker keeps an attempt without a sign of life."),
     Setting("heartbeat_s", float, 4.0, "Seconds between heartbeats asked of a worker."),
     Setting("max_attempts", int, 3, "How often a request is handed out before it fails as worker_lost."),
@@ -68,8 +70,8 @@ class Settings:
     public_origin: str = ""
     proxy_hops: int = 0
     max_upload_bytes: int = 200 * 1024 * 1024
-    ping_interval_s: float = 5.0
-    ping_timeout_s: float = 5.0
+    ping_interval_s: int = 5
+    ping_timeout_s: int = 5
     lease_s: float = 15.0
     heartbeat_s: float = 4.0
     max_attempts: int = 3
@@ -94,6 +96,8 @@ class Settings:
         if not 0 <= self.port <= 65535:
             raise SettingInvalid("SPACES_PORT must be from 0 to 65535", field="port")
         for row in TABLE:
+            if row.kind is int and not isinstance(getattr(self, row.name), int):
+                raise SettingInvalid(f"{row.variable} must be a whole number", field=row.name)
             if row.kind in (float, int) and row.name not in ("port", "proxy_hops") and getattr(self, row.name) <= 0:
                 raise SettingInvalid(f"{row.variable} must be above 0", field=row.name)
         if self.proxy_hops < 0:
@@ -154,7 +158,8 @@ def _parse(row: Setting, text: str) -> Any:
     try:
         return row.kind(text)
     except ValueError:
-        raise SettingInvalid(f"{row.variable}={text!r} is not a {row.kind.__name__}", field=row.name) from None
+        kind = {int: "whole number", float: "number"}.get(row.kind, row.kind.__name__)
+        raise SettingInvalid(f"{row.variable}={text!r} is not a {kind}", field=row.name) from None
 
 
 assert {row.name for row in TABLE} == {entry.name for entry in fields(Settings)}

@@ -25,6 +25,8 @@ def test_environment_and_flags() -> None:
         ({"SPACES_LEASE_S": "0"}, "SPACES_LEASE_S"),
         ({"SPACES_LEASE_S": "5", "SPACES_HEARTBEAT_S": "4"}, "SPACES_LEASE_S"),
         ({"SPACES_PROXY_HOPS": "-1"}, "SPACES_PROXY_HOPS"),
+        ({"SPACES_PING_INTERVAL_S": "2.5"}, "SPACES_PING_INTERVAL_S='2.5' is not a whole number"),
+        ({"SPACES_PING_TIMEOUT_S": "0.5"}, "SPACES_PING_TIMEOUT_S='0.5' is not a whole number"),
         ({"SPACES_HOST": "0.0.0.0"}, "SPACES_ADMIN_PASSWORD"),
         ({"SPACES_HOST": "192.0.2.1", "SPACES_ADMIN_PASSWORD": "admin123"}, "SPACES_ADMIN_PASSWORD"),
     ],
@@ -32,6 +34,12 @@ def test_environment_and_flags() -> None:
 def test_what_cannot_be_used_is_named(environment: dict[str, str], named: str) -> None:
     with pytest.raises(SettingInvalid, match=named):
         Settings.from_environment(environment)
+
+
+def test_a_ping_of_half_seconds_is_refused_from_code_as_well() -> None:
+    """The handshake announces whole seconds: a client would wait for less, or for more, than is meant."""
+    with pytest.raises(SettingInvalid, match="SPACES_PING_TIMEOUT_S must be a whole number"):
+        Settings(ping_timeout_s=0.5).check()  # type: ignore[arg-type]
 
 
 def test_development_logins_are_for_loopback() -> None:
