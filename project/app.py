@@ -10,7 +10,7 @@ from flask import Flask
 
 from project.accounts.service import Accounts
 from project.clock import Clock, steady_clock
-from project.config import Settings, secret_key
+from project.config import Settings
 from project.core.model import Request
 from project.relay.attempts import Attempts
 from project.relay.connections import Connections
@@ -23,6 +23,7 @@ from project.relay.signals import Signals
 from project.relay.spaces import Spaces
 from project.relay.upkeep import Upkeep
 from project.runtime import Runtime, make_runtime
+from project.secret_key import secret_keys
 from project.sockets.link import SocketLink
 from project.sockets.server import make_socketio
 from project.sockets.workers import WorkerNamespace
@@ -68,8 +69,9 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Application:
     runtime = make_runtime(settings.async_mode)
     store, alone = _open(settings, runtime)
     flask = Flask("project", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
-    flask.secret_key = secret_key(settings.data_dir)
-    links = Links(flask.secret_key, lifetime_s=LINK_S)
+    keys = secret_keys(settings)
+    flask.secret_key = keys[0]
+    links = Links(keys, lifetime_s=LINK_S)
     vault = FileVault(settings.upload_dir)
     accounts = Accounts(store.accounts, runtime.run_blocking, clock, settings)
     accounts.seed()

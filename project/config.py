@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -39,6 +38,8 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("database_url", str, "", "SQLAlchemy URL; empty means SQLite in the data folder; memory:// keeps nothing."),
     Setting("admin_user", str, "admin", "Name of the first administrator."),
     Setting("admin_password", str, "", "Password of the first administrator; empty means admin123, on loopback only."),
+    Setting("secret_key", str, "", "What the site signs with; empty means a key made in the data folder."),
+    Setting("secret_key_fallbacks", str, "", "Earlier secret keys that are still believed, separated by commas."),
     Setting("public_origin", str, "", "How browsers reach the site, e.g. https://spaces.example, behind a proxy."),
     Setting("proxy_hops", int, 0, "How many reverse proxies stand in front and set X-Forwarded-*."),
     Setting("max_upload_bytes", int, 200 * 1024 * 1024, "Largest submission, all files together."),
@@ -67,6 +68,8 @@ class Settings:
     database_url: str = ""
     admin_user: str = "admin"
     admin_password: str = ""
+    secret_key: str = ""
+    secret_key_fallbacks: str = ""
     public_origin: str = ""
     proxy_hops: int = 0
     max_upload_bytes: int = 200 * 1024 * 1024
@@ -139,19 +142,6 @@ class Settings:
     def with_port(self, port: int) -> Settings:
         """The same settings on another port."""
         return replace(self, port=port)
-
-
-def secret_key(data_dir: Path) -> str:
-    """The site's secret, made on first use, readable by its owner only (mode 0600)."""
-    path = data_dir / "secret_key"
-    data_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="ascii").strip()
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secrets.token_urlsafe(32))
-    return path.read_text(encoding="ascii").strip()
 
 
 def _parse(row: Setting, text: str) -> Any:

@@ -6,6 +6,8 @@ after its lifetime.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from project.core.model import StoredFile
@@ -13,11 +15,13 @@ from project.errors import BadSignature
 
 
 class Links:
-    """Makes and reads links. Paths are relative to the site's root."""
+    """Makes and reads links; ``secret_keys`` are newest first. Paths are relative to the site's root."""
 
-    def __init__(self, secret_key: str, *, lifetime_s: float):
-        self._download = URLSafeTimedSerializer(secret_key, salt="worker-download")
-        self._upload = URLSafeTimedSerializer(secret_key, salt="worker-upload")
+    def __init__(self, secret_keys: Sequence[str], *, lifetime_s: float):
+        # What came first signs; the signer takes the newest key last.
+        oldest_first = list(reversed(secret_keys))
+        self._download = URLSafeTimedSerializer(oldest_first, salt="worker-download")
+        self._upload = URLSafeTimedSerializer(oldest_first, salt="worker-upload")
         self._lifetime_s = lifetime_s
 
     def download_path(self, file: StoredFile, lease_id: str) -> str:

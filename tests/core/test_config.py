@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import stat
-from pathlib import Path
-
 import pytest
 
-from project.config import Settings, secret_key
+from project.config import Settings
 from project.errors import SettingInvalid
 
 
@@ -48,10 +45,3 @@ def test_development_logins_are_for_loopback() -> None:
     assert not Settings.from_environment({"SPACES_PROXY_HOPS": "1"}).development_logins
     away = Settings.from_environment({"SPACES_HOST": "0.0.0.0", "SPACES_ADMIN_PASSWORD": "correct horse"})
     assert not away.development_logins
-
-
-def test_the_secret_is_made_once_and_kept_private(tmp_path: Path) -> None:
-    key = secret_key(tmp_path / "data")
-    assert len(key) >= 40
-    assert secret_key(tmp_path / "data") == key
-    assert stat.S_IMODE((tmp_path / "data" / "secret_key").stat().st_mode) == 0o600
