@@ -1,0 +1,77 @@
+"""Several records as one: runs that were driven together from several machines or processes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from project.load.core.histogram import Histogram
+from project.load.core.record import Counts, Point, RunRecord, Validity, Verdict
+from project.load.errors import BadUsage
+
+
+def merge_records(records: list[RunRecord]) -> RunRecord:
+    """One record of runs that were driven together from several machines: counts and histograms add up.
+
+    Points that begin in the same second are joined; their percentiles are means weighted by calls, those of the whole
+    run are exact. The merged record has no verdict of its own: judge it again.
+    """
+    if not records:
+        raise BadUsage("nothing to merge")
+    first = records[0]
+    whole = replace(
+        first,
+        counts=Counts(),
+        histograms={},
+        series=merge_series([record.series for record in records]),
+        errors={},
+        events=sorted((event for record in records for event in record.events), key=lambda event: event["at_s"]),
+        duration_s=max(record.duration_s for record in records),
+        validity=Validity(
+            all(record.validity.valid for record in records),
+            tuple(finding for record in records for finding in record.validity.findings),
+        ),
+        verdict=Verdict(),
+        findings={},
+    )
+    for record in records:
+        whole.counts.add(record.counts)
+        for metric, histogram in record.histograms.items():
+            whole.histograms.setdefault(metric, Histogram()).merge(histogram)
+        for kind, count in record.errors.items():
+            whole.errors[kind] = whole.errors.get(kind, 0) + count
+    return whole
+
+
+def merge_series(several: list[list[Point]]) -> list[Point]:
+    """Series of runs that began together, as one."""
+    by_start: dict[int, list[Point]] = {}
+    for series in several:
+        for point in series:
+            by_start.setdefault(int(point.at_s), []).append(point)
+    return [_joined(by_start[start]) for start in sorted(by_start)]
+
+
+def _joined(points: list[Point]) -> Point:
+    ended = [point.succeeded + point.failed for point in points]
+    total = sum(ended) or 1
+
+    def mean(values: list[float]) -> float:
+        return sum(value * count for value, count in zip(values, ended, strict=True)) / total
+
+    return Point(
+        at_s=min(point.at_s for point in points),
+        length_s=max(point.length_s for point in points),
+        users=sum(point.users for point in points),
+        sent=sum(point.sent for point in points),
+        received=sum(point.received for point in points),
+        succeeded=sum(point.succeeded for point in points),
+        failed=sum(point.failed for point in points),
+        mean_ms=mean([point.mean_ms for point in points]),
+        p50_ms=mean([point.p50_ms for point in points]),
+        p95_ms=mean([point.p95_ms for point in points]),
+        p99_ms=mean([point.p99_ms for point in points]),
+        service_p50_ms=mean([point.service_p50_ms for point in points]),
+        service_mean_ms=mean([point.service_mean_ms for point in points]),
+        bytes_sent=sum(point.bytes_sent for point in points),
+        bytes_received=sum(point.bytes_received for point in points),
+    )

@@ -1,0 +1,169 @@
+"""Collects what happens in a run into the record's shapes. The clock is the caller's: every time is an argument."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from project.load.core.histogram import Histogram, percentile_of_counts
+from project.load.core.record import CONNECT, LAG, RESPONSE, SERVICE, Counts, Point
+
+MOST_KINDS: Final = 200
+"""Kinds of failure and endpoints told apart; more go under ``other``, so that memory stays bounded."""
+_FOLD_AT: Final = 8192
+
+
+class Times:
+    """Times of the interval that is open, counted; a list is appended to far faster than a histogram is."""
+
+    __slots__ = ("_raw", "counts")
+
+    def __init__(self) -> None:
+        self._raw: list[int] = []
+        self.counts: Counter[int] = Counter()
+
+    def add(self, value_us: int) -> None:
+        """Take one time."""
+        self._raw.append(value_us)
+        if len(self._raw) >= _FOLD_AT:
+            self.counted()
+
+    def counted(self) -> Counter[int]:
+        """Everything taken since the last ``clear``, as ``{µs: how often}``."""
+        if self._raw:
+            self.counts.update(self._raw)
+            self._raw.clear()
+        return self.counts
+
+    def clear(self) -> None:
+        """Begin the next interval."""
+        self._raw.clear()
+        self.counts = Counter()
+
+
+class Recorder:
+    """Counts, histograms and the series of one run. ``start_us`` is the moment everything is relative to."""
+
+    def __init__(self, start_us: int, interval_s: float = 1.0):
+        self.start_us = start_us
+        self.counts = Counts()
+        self.histograms: dict[str, Histogram] = {}
+        self.series: list[Point] = []
+        self.errors: dict[str, int] = {}
+        self.users = 0
+        self._interval_us = int(interval_s * 1_000_000)
+        self._opened_us = start_us
+        self._response, self._service, self._lag = Times(), Times(), Times()
+        self._before = Counts()
+        self._endpoints: dict[str, tuple[Histogram, list[int]]] = {}
+
+    def ended(self, intended_us: int, sent_us: int, done_us: int, *, failure: str = "", endpoint: str = "") -> None:
+        """One call ended. Failed ones count in the times too: a timeout is a time a user waited."""
+        if done_us - self._opened_us >= self._interval_us:
+            self.roll(done_us)
+        counts = self.counts
+        counts.done += 1
+        self._response.add(done_us - intended_us)
+        self._service.add(done_us - sent_us)
+        self._lag.add(sent_us - intended_us)
+        if failure:
+            counts.failed += 1
+            self._failed(failure)
+        else:
+            counts.succeeded += 1
+        if endpoint:
+            self._at_endpoint(endpoint, done_us - sent_us, bool(failure))
+
+    def observe(self, metric: str, value_us: int) -> None:
+        """One time of any other metric: a stage, the loop's lag."""
+        histogram = self.histograms.get(metric)
+        if histogram is None:
+            histogram = self.histograms[metric] = Histogram()
+        histogram.record(value_us)
+
+    def connected(self, took_us: int) -> None:
+        """A connection was opened."""
+        self.counts.connections_opened += 1
+        self.observe(CONNECT, took_us)
+
+    def connection_failed(self, failure: str) -> None:
+        """A connection could not be opened."""
+        self.counts.connections_failed += 1
+        self._failed(failure)
+
+    def roll(self, now_us: int) -> None:
+        """Close every interval that is over by now. Empty ones are kept: a silent second is a finding."""
+        while now_us - self._opened_us >= self._interval_us:
+            self._close(self._opened_us + self._interval_us)
+
+    def finish(self, now_us: int) -> None:
+        """Close the last interval, however short, unless nothing happened in it."""
+        self.roll(now_us)
+        if now_us > self._opened_us and self.counts != self._before:
+            self._close(now_us)
+
+    def endpoints(self) -> dict[str, dict[str, float]]:
+        """Per endpoint: calls, failed, mean and p95 of the service time (ms)."""
+        return {
+            name: {
+                "calls": histogram.count,
+                "failed": failed[0],
+                "mean_ms": histogram.mean_us / 1000,
+                "p95_ms": histogram.percentile_us(95) / 1000,
+            }
+            for name, (histogram, failed) in sorted(self._endpoints.items())
+        }
+
+    def latest_us(self) -> Counter[int]:
+        """Response times (µs) of the open interval, for a live view."""
+        return self._response.counted()
+
+    def _failed(self, failure: str) -> None:
+        kind = failure if failure in self.errors or len(self.errors) < MOST_KINDS else "other"
+        self.errors[kind] = self.errors.get(kind, 0) + 1
+
+    def _at_endpoint(self, endpoint: str, took_us: int, failed: bool) -> None:
+        name = endpoint if endpoint in self._endpoints or len(self._endpoints) < MOST_KINDS else "other"
+        histogram, failures = self._endpoints.setdefault(name, (Histogram(), [0]))
+        histogram.record(took_us)
+        failures[0] += failed
+
+    def _close(self, end_us: int) -> None:
+        response, service = self._response.counted(), self._service.counted()
+        now, before = self.counts, self._before
+        ended = now.done - before.done
+        cuts = percentile_of_counts(response, (50, 95, 99))
+        self.series.append(
+            Point(
+                at_s=(self._opened_us - self.start_us) / 1e6,
+                length_s=(end_us - self._opened_us) / 1e6,
+                users=self.users,
+                sent=now.sent - before.sent,
+                received=now.received - before.received,
+                succeeded=now.succeeded - before.succeeded,
+                failed=now.failed - before.failed,
+                mean_ms=_mean_ms(response, ended),
+                p50_ms=cuts[0] / 1000,
+                p95_ms=cuts[1] / 1000,
+                p99_ms=cuts[2] / 1000,
+                service_p50_ms=percentile_of_counts(service, (50,))[0] / 1000,
+                service_mean_ms=_mean_ms(service, ended),
+                bytes_sent=now.bytes_sent - before.bytes_sent,
+                bytes_received=now.bytes_received - before.bytes_received,
+            )
+        )
+        for metric, times in ((RESPONSE, self._response), (SERVICE, self._service), (LAG, self._lag)):
+            self.histograms.setdefault(metric, Histogram()).record_counts(times.counted())
+            times.clear()
+        self._before = Counts()
+        self._before.add(now)
+        self._opened_us = end_us
+
+
+def _mean_ms(counts: Counter[int], ended: int) -> float:
+    return sum(value * count for value, count in counts.items()) / ended / 1000 if ended else 0.0
+
+
+def interval_for(duration_s: float) -> float:
+    """Seconds an interval of the series should have, so that a run has at most an hour's worth of points."""
+    return max(1.0, float(-(-int(duration_s) // 3600)))
