@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from project.core import leases, limits, moves
+from project.core import leases, moves
 from project.core.leases import Verdict
 from project.core.model import Request, StoredFile, Transition
 from project.core.states import OPEN, Status
-from project.errors import SpaceNotFound
 from project.runtime import Completion
 from project.storage.port import Claim, Finish, Finished, Page, Renew, Report, Resume, Resumed, Submit, Submitted
 from project.storage.sql import rows, schema
 from project.storage.sql.lane import Lane, Work
+from project.storage.sql.submitting import submit
 
 T = TypeVar("T")
 _T = schema.requests
@@ -25,17 +24,11 @@ _PROCESSING = _T.c.status == Status.PROCESSING.value
 _OPEN = _T.c.status.in_([status.value for status in OPEN])
 
 # Statements of the hot path are built once: building one costs more than running it.
-_COUNTS = (
-    sa.select(_T.c.space_id, sa.func.count())
-    .where(_QUEUED, _T.c.space_id.in_(sa.bindparam("spaces", expanding=True)))
-    .group_by(_T.c.space_id)
-)
 _SIZES = (
     sa.select(_T.c.space_id, sa.func.count())
     .where(_OPEN, _T.c.space_id.in_(sa.bindparam("spaces", expanding=True)))
     .group_by(_T.c.space_id)
 )
-_KNOWN_SPACES = sa.select(schema.spaces.c.id).where(schema.spaces.c.id.in_(sa.bindparam("spaces", expanding=True)))
 _NEXT = (
     rows.REQUEST.where(_QUEUED, _T.c.space_id == sa.bindparam("space"))
     .order_by(_T.c.seq)
@@ -49,58 +42,6 @@ _POSITIONS = sa.select(
     .where(_AHEAD.c.status == Status.QUEUED.value, _AHEAD.c.space_id == _T.c.space_id, _AHEAD.c.seq <= _T.c.seq)
     .scalar_subquery(),
 ).where(_T.c.id.in_(sa.bindparam("ids", expanding=True)), _QUEUED)
-_INSERT = _T.insert().returning(_T.c.seq, sort_by_parameter_order=True)
-
-
-def queued_counts(connection: sa.Connection, space_ids: Collection[str]) -> Counter[str]:
-    """How many requests wait in each of these spaces."""
-    return Counter(dict(connection.execute(_COUNTS, {"spaces": list(space_ids)}).all()))
-
-
-def _last_submissions(connection: sa.Connection, commands: Sequence[Submit]) -> dict[tuple[str, str], float]:
-    limited = [command for command in commands if command.rate_limit_s > 0]
-    if not limited:
-        return {}
-    query = (
-        sa.select(_T.c.user_id, _T.c.space_id, sa.func.max(_T.c.created_at))
-        .where(_T.c.user_id.in_({c.user_id for c in limited}), _T.c.space_id.in_({c.space_id for c in limited}))
-        .group_by(_T.c.user_id, _T.c.space_id)
-    )
-    return {(user_id, space_id): at for user_id, space_id, at in connection.execute(query)}
-
-
-def _submit(connection: sa.Connection, commands: Sequence[Submit]) -> list[Any]:
-    wanted = {command.space_id for command in commands}
-    known = set(connection.scalars(_KNOWN_SPACES, {"spaces": list(wanted)}))
-    waiting = queued_counts(connection, wanted)
-    last = _last_submissions(connection, commands)
-    outcomes: list[Any] = []
-    accepted: list[tuple[int, Request, int]] = []
-    for command in commands:
-        if command.space_id not in known:
-            outcomes.append(SpaceNotFound())
-            continue
-        person = (command.user_id, command.space_id)
-        refusal = limits.refuse_submission(command, queued=waiting[command.space_id], last_at=last.get(person))
-        outcomes.append(refusal)
-        if refusal is None:
-            waiting[command.space_id] += 1
-            last[person] = command.now
-            accepted.append((len(outcomes) - 1, moves.submitted(command), waiting[command.space_id]))
-    for (index, _, position), kept in zip(accepted, _insert(connection, [r for _, r, _ in accepted]), strict=True):
-        outcomes[index] = Submitted(kept, position)
-    return outcomes
-
-
-def _insert(connection: sa.Connection, new: list[Request]) -> list[Request]:
-    if not new:
-        return []
-    numbers = list(connection.execute(_INSERT, [rows.new_values(request) for request in new]).scalars())
-    rows.add_history(connection, [moves.transition(None, request, at=request.created_at) for request in new])
-    files = [rows.file_values(file) for request in new for file in request.files]
-    if files:
-        connection.execute(schema.files.insert(), files)
-    return [moves.numbered(request, seq) for request, seq in zip(new, numbers, strict=True)]
 
 
 def _claim(connection: sa.Connection, commands: Sequence[Claim]) -> list[tuple[Request, ...]]:
@@ -264,7 +205,7 @@ def _queue_sizes(connection: sa.Connection, space_ids: Sequence[str]) -> list[in
     return [found.get(space_id, 0) for space_id in space_ids]
 
 
-_SUBMIT = Work(_submit, rank=0)
+_SUBMIT = Work(submit, rank=0)
 _REPORT = Work(_report, rank=10)
 _RENEW = Work(_renew, rank=20)
 _FINISH = Work(_finish, rank=30)
