@@ -20,16 +20,17 @@ HEAD_BYTES: Final = 64
 class IncomingFile(io.RawIOBase):
     """A file being received: written and read like any binary file, hashed and measured on the way.
 
-    ``keep`` makes it durable under its id; ``discard`` leaves nothing behind.
+    ``keep`` makes it durable under its id, in the place of one that has it already; ``discard`` leaves nothing behind.
     """
 
-    def __init__(self, vault: FileVault):
-        self.id = secrets.token_hex(16)
+    def __init__(self, vault: FileVault, file_id: str | None = None):
+        part = secrets.token_hex(16)
+        self.id = file_id or part
         self.size_bytes = 0
         self.head = b""
         self._vault = vault
         self._hash = hashlib.sha256()
-        self._path = vault.incoming / self.id
+        self._path = vault.incoming / part
         self._file: IO[bytes] = self._path.open("xb+")
 
     @property
@@ -79,16 +80,20 @@ class IncomingFile(io.RawIOBase):
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-            self._path.rename(self._vault.root / self.id)
+            self._path.replace(self._vault.root / self.id)
             self._vault.sync()
         except OSError as error:
             self.discard()
             raise DiskFull(retry_after_s=10.0) from error
 
-    def discard(self) -> None:
-        """Remove the file, wherever it has come."""
+    def drop(self) -> None:
+        """Remove what came in; a file that has its id already stays."""
         self._file.close()
         self._path.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Remove the file, wherever it has come."""
+        self.drop()
         (self._vault.root / self.id).unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -105,10 +110,10 @@ class FileVault:
         self.incoming = root / "incoming"
         self.incoming.mkdir(parents=True, exist_ok=True)
 
-    def receive(self) -> IncomingFile:
-        """Begin to receive a file. Raises DiskFull."""
+    def receive(self, file_id: str | None = None) -> IncomingFile:
+        """Begin to receive a file, to be kept under ``file_id`` or else a random id. Raises DiskFull."""
         try:
-            return IncomingFile(self)
+            return IncomingFile(self, file_id)
         except OSError as error:
             raise DiskFull(retry_after_s=10.0) from error
 

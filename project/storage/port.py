@@ -75,7 +75,10 @@ class RequestStore(Protocol):
         """Keep a request. Raises SpaceNotFound, RateLimited (with ``retry_after_s``), QueueFull."""
 
     def claim(self, command: Claim) -> tuple[Request, ...]:
-        """Move requests from queued to processing, oldest first, files included. Empty if none wait."""
+        """Move requests from queued to processing, oldest first, files included. Empty if none wait.
+
+        Files that an earlier attempt returned are no longer the request's: the new attempt returns its own.
+        """
 
     def finish(self, command: Finish) -> Finished:
         """Record a result exactly once. A queued-again request whose lease matches is taken up again first."""
@@ -128,7 +131,7 @@ class RequestStore(Protocol):
         """Every move of a request, oldest first."""
 
     def add_file(self, file: StoredFile) -> None:
-        """Keep a file a worker returned."""
+        """Keep a file a worker returned; a file whose id is there already stays as it is."""
 
     def get_file(self, file_id: str) -> StoredFile | None:
         """One file's record, or None."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import time
 from urllib.parse import quote, unquote
 
@@ -9,14 +11,15 @@ from flask import Blueprint, jsonify, request, send_file
 from werkzeug.wrappers import Response
 
 from project.core.model import StoredFile
-from project.errors import FieldInvalid, StaleLease, TooLarge
+from project.errors import Conflict, FieldInvalid, FileNotFound, StaleLease, TooLarge
 from project.storage.files import IncomingFile
 from project.web.policy import current_user, policy
 from project.web.site import current_site
-from project.web.uploads import INERT, forget_received, received, record
+from project.web.uploads import INERT, kept_file, received, record
 
 blueprint = Blueprint("files", __name__, url_prefix="/websockets")
 BLOCK_BYTES = 256 * 1024
+_KEY = re.compile(r"[!-~]{1,200}")
 
 
 @blueprint.get("/files/<file_id>")
@@ -40,24 +43,58 @@ def fetch(token: str) -> Response:
 @blueprint.post("/work/results/<token>")
 @policy("lease")
 def give_back(token: str) -> Response:
-    """A file a worker returns: the body; ``X-File-Name`` (percent-encoded) and ``X-File-SHA256`` tell of it."""
+    """A file a worker returns: the body; ``X-File-Name`` (percent-encoded) and ``X-File-SHA256`` tell of it.
+
+    With an ``Idempotency-Key`` the worker may ask again when it heard no answer: the file is taken once.
+    """
     site = current_site()
     request_id, lease_id = site.links.read_upload(token)
     site.relay.worker_upload(request_id, lease_id)
-    incoming = site.vault.receive()
+    incoming = site.vault.receive(_keyed_id(request_id, lease_id))
     received().append(incoming)
     _receive(incoming, site.settings.max_upload_bytes)
     expected = request.headers.get("X-File-SHA256", "").lower()
     if expected and expected != incoming.sha256:
         raise FieldInvalid("The file did not arrive as it was sent: its SHA-256 differs", field="X-File-SHA256")
+    if (known := _known(incoming)) is not None:
+        return _taken(known, duplicate=True)
     site.runtime.run_blocking(incoming.keep)
-    # The lease may have been lost while a long file came in.
-    site.relay.worker_upload(request_id, lease_id)
     name = unquote(request.headers.get("X-File-Name", "result"))
     file = record(incoming, field="result", name=name, now=time.time(), request_id=request_id)
-    site.relay.add_file(file)
-    forget_received(file.id)
-    return jsonify(success=True, file_id=file.id, name=file.name, size=file.size_bytes, sha256=file.sha256)
+    with kept_file(file):
+        # The lease may have been lost while a long file came in.
+        site.relay.worker_upload(request_id, lease_id)
+        site.relay.add_file(file)
+    return _taken(file)
+
+
+def _keyed_id(request_id: str, lease_id: str) -> str | None:
+    """The id that a file of this attempt has under its ``Idempotency-Key``; None without one."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not _KEY.fullmatch(key):
+        raise FieldInvalid("An Idempotency-Key has 1 to 200 visible ASCII characters", field="Idempotency-Key")
+    return hashlib.sha256("\n".join((request_id, lease_id, key)).encode()).hexdigest()[:32]
+
+
+def _known(incoming: IncomingFile) -> StoredFile | None:
+    """The file that was taken under that key before. Raises Conflict if it was another one."""
+    try:
+        known = current_site().relay.file(incoming.id)
+    except FileNotFound:
+        return None
+    # What is kept under this id belongs to the record: it must not go with what came in now.
+    received().remove(incoming)
+    incoming.drop()
+    if known.sha256 != incoming.sha256:
+        raise Conflict("That Idempotency-Key was used for another file of this attempt", field="Idempotency-Key")
+    return known
+
+
+def _taken(file: StoredFile, **more: bool) -> Response:
+    told = {"file_id": file.id, "name": file.name, "size": file.size_bytes, "sha256": file.sha256}
+    return jsonify(success=True, **told, **more)
 
 
 def _receive(incoming: IncomingFile, most_bytes: int) -> None:

@@ -98,6 +98,18 @@ def kept_files(chosen: list[tuple[FileField, FileStorage]], now: float) -> Itera
         forget_received(kept.id)
 
 
+@contextmanager
+def kept_file(file: StoredFile) -> Iterator[None]:
+    """As ``kept_files``, of one that is durable already: if the block fails, it is removed unless it is on record."""
+    try:
+        yield
+    except BaseException:
+        if _is_wanted(file):
+            forget_received(file.id)
+        raise
+    forget_received(file.id)
+
+
 def _is_wanted(file: StoredFile) -> bool:
     """Whether a request on record has the file. When nobody can say, yes: the sweep takes it later if not."""
     try:

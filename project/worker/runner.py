@@ -165,8 +165,8 @@ class Runner:
         if inspect.isgenerator(value):
             value = "".join(self._streamed(job, value))
         result = value if isinstance(value, Result) else Result(_as_values(value))
-        for path in result.files:
-            give_back(self._host, Path(path), job)
+        for number, path in enumerate(result.files, start=1):
+            give_back(self._host, Path(path), number, job)
         return self._fitting(job, dict(result.values))
 
     def _streamed(self, job: Job, pieces: Iterator[Any]) -> Iterator[str]:
@@ -188,7 +188,7 @@ class Runner:
         with tempfile.TemporaryDirectory(prefix="worker-") as folder:
             path = Path(folder) / "result.json"
             path.write_text(text, encoding="utf-8")
-            give_back(self._host, path, job)
+            give_back(self._host, path, 0, job)
         return {"text_output": "The result is large; it is attached as result.json.", "result_file": "result.json"}
 
 

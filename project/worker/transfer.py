@@ -39,11 +39,14 @@ def fetch(host: str, file: InputFile, folder: Path, job: Job) -> InputFile:
     return replace(file, path=path)
 
 
-def give_back(host: str, path: Path, job: Job) -> None:
-    """Return an output file of a job. Raises TransferFailed."""
+def give_back(host: str, path: Path, number: int, job: Job) -> None:
+    """Return an output file of a job, its ``number`` among them. Raises TransferFailed.
+
+    However often it is sent because no answer came, the site takes it once: it goes by the key.
+    """
     if not job.upload_url:
         raise TransferFailed(f"{path.name} cannot be returned: this site takes no files back")
-    _patiently(job, path.name, lambda: _upload(urljoin(host, job.upload_url), path))
+    _patiently(job, path.name, lambda: _upload(urljoin(host, job.upload_url), path, number))
 
 
 def _patiently(job: Job, name: str, exchange: Callable[[], T]) -> T:
@@ -79,10 +82,12 @@ def _download(url: str, path: Path, most_bytes: int) -> tuple[int, str]:
     return size_bytes, digest.hexdigest()
 
 
-def _upload(url: str, path: Path) -> None:
+def _upload(url: str, path: Path, number: int) -> None:
+    digest = _hash(path)
     headers = {
+        "Idempotency-Key": f"{number}-{digest}",
         "X-File-Name": quote(path.name, safe=""),
-        "X-File-SHA256": _hash(path),
+        "X-File-SHA256": digest,
         "Content-Type": mimetypes.guess_type(path.name)[0] or "application/octet-stream",
     }
     try:

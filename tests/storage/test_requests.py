@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -300,6 +301,32 @@ def test_files(store: Store) -> None:
     assert store.requests.get_file("f2") == back
     assert store.requests.get_file("f3") is None
     assert store.requests.file_ids() == {"f1", "f2"}
+
+
+def test_a_returned_file_is_kept_once(store: Store) -> None:
+    submit(store, "r")
+    first = StoredFile("f", "r", "result", "a.png", "image/png", 4, "1" * 64, NOW)
+    store.requests.add_file(first)
+    store.requests.add_file(replace(first, name="b.png", created_at=NOW + 1))
+    assert get(store, "r").files == (first,)
+
+
+def test_a_new_attempt_begins_without_the_files_of_the_last(store: Store) -> None:
+    sent = StoredFile("f1", "r", "audio_file", "a.wav", "audio/wav", 3, "0" * 64, NOW)
+    submit(store, "r", files=(sent,), payload={"prompt": "", "files": ["f1"]})
+    submit(store, "other")
+    claim(store)
+    for number, request_id in ((2, "r"), (3, "other")):
+        store.requests.add_file(
+            StoredFile(f"f{number}", request_id, "result", "b.png", "image/png", 4, "1" * 64, NOW + number)
+        )
+    finish(store, get(store, "other"))
+    store.requests.release("c", keep_lease=True, now=NOW)
+    assert len(get(store, "r").files) == 2, "its worker may still come back with its lease"
+    claim(store, connection="d", now=NOW + 5)
+    assert get(store, "r").files == (sent,)
+    assert [file.id for file in get(store, "other").files] == ["f3"]
+    assert store.requests.file_ids() == {"f1", "f3"}
 
 
 def test_concurrent_claims_grant_each_request_once(store: Store) -> None:

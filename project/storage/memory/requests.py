@@ -73,13 +73,14 @@ class MemoryRequests:
             self._requests[request.id] = request
             self._history[request.id] = [moves.transition(None, request, at=command.now)]
             for file in command.files:
-                self._files[file.id] = file
+                self._files.setdefault(file.id, file)
             return Submitted(self._whole(request), queued + 1)
 
     def claim(self, command: Claim) -> tuple[Request, ...]:
         """See the port."""
         with self._lock:
             waiting = list(self._queued(command.space_id))[: command.limit]
+            self._forget_returned({request.id for request in waiting if request.attempt})
             pairs = [
                 (
                     request,
@@ -256,7 +257,7 @@ class MemoryRequests:
     def add_file(self, file: StoredFile) -> None:
         """See the port."""
         with self._lock:
-            self._files[file.id] = file
+            self._files.setdefault(file.id, file)
 
     def get_file(self, file_id: str) -> StoredFile | None:
         """See the port."""
@@ -268,6 +269,14 @@ class MemoryRequests:
             return frozenset(self._files)
 
     # -- under the lock ---------------------------------------------------------------------------------------------
+
+    def _forget_returned(self, request_ids: set[str]) -> None:
+        if request_ids:
+            gone = [
+                file.id for file in self._files.values() if file.field == "result" and file.request_id in request_ids
+            ]
+            for file_id in gone:
+                del self._files[file_id]
 
     def _queued(self, space_id: str) -> Iterable[Request]:
         return (r for r in self._requests.values() if r.status is Status.QUEUED and r.space_id == space_id)

@@ -52,6 +52,7 @@ def _claim_one(connection: sa.Connection, command: Claim) -> tuple[Request, ...]
     query = _NEXT if connection.dialect.name == "sqlite" else _NEXT_LOCKED
     found = connection.execute(query, {"space": command.space_id, "most": command.limit})
     waiting = [rows.request_of(row) for row in found]
+    rows.forget_returned(connection, [request.id for request in waiting if request.attempt])
     with_files = [request.id for request in waiting if request.payload.get("files")]
     files = rows.load_files(connection, with_files) if with_files else {}
     taken = [
@@ -319,7 +320,7 @@ class SqlRequests:
 
     def add_file(self, file: StoredFile) -> None:
         """See the port."""
-        self._write(lambda connection: connection.execute(schema.files.insert(), rows.file_values(file)))
+        self._write(lambda connection: rows.add_file(connection, file))
 
     def get_file(self, file_id: str) -> StoredFile | None:
         """See the port."""

@@ -111,3 +111,16 @@ def add_history(connection: sa.Connection, moves: Iterable[Transition]) -> None:
     ]
     if rows:
         connection.execute(schema.history.insert(), rows)
+
+
+def add_file(connection: sa.Connection, file: StoredFile) -> None:
+    """Write the record of a file, unless its id is there already."""
+    if connection.scalar(sa.select(schema.files.c.id).where(schema.files.c.id == file.id)) is None:
+        connection.execute(schema.files.insert(), file_values(file))
+
+
+def forget_returned(connection: sa.Connection, request_ids: Sequence[str]) -> None:
+    """Remove the records of files that workers returned for these requests."""
+    if request_ids:
+        of_them = schema.files.c.request_id.in_(request_ids)
+        connection.execute(schema.files.delete().where(schema.files.c.field == "result", of_them))
