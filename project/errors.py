@@ -116,6 +116,39 @@ class WrongCredentials(NotAllowed):
     status = 401
 
 
+class CodeRequired(NotAllowed):
+    """The code of your authenticator app is needed too."""
+
+    code = "code_required"
+    status = 401
+
+
+class WrongCode(NotAllowed):
+    """That code is wrong, was used before, or is too old."""
+
+    code = "wrong_code"
+    status = 401
+
+
+class PasswordChangeRequired(NotAllowed):
+    """Choose a password of your own first."""
+
+    code = "password_change_required"
+
+
+class BadApiKey(NotAllowed):
+    """The API key is wrong, revoked, or past its end."""
+
+    code = "bad_api_key"
+    status = 401
+
+
+class ScopeMissing(NotAllowed):
+    """This API key is not good for that."""
+
+    code = "scope_missing"
+
+
 class BadSignature(NotAllowed):
     """This link is not valid, or no longer."""
 
@@ -147,6 +180,24 @@ class FileNotFound(Missing):
     code = "file_not_found"
 
 
+class UserNotFound(Missing):
+    """There is no such user."""
+
+    code = "user_not_found"
+
+
+class SessionNotFound(Missing):
+    """There is no such login."""
+
+    code = "session_not_found"
+
+
+class KeyNotFound(Missing):
+    """There is no such key."""
+
+    code = "key_not_found"
+
+
 class MethodNotAllowed(SpacesError):
     """This address does not take that method."""
 
@@ -165,6 +216,12 @@ class UsernameTaken(Conflict):
     """That user name is taken."""
 
     code = "username_taken"
+
+
+class LastAdmin(Conflict):
+    """Somebody must remain who can administer the site."""
+
+    code = "last_admin"
 
 
 class StaleLease(Conflict):
@@ -191,6 +248,13 @@ class TryLater(SpacesError):
 
     code = "try_later"
     status = 503
+
+
+class TooManyAttempts(TryLater):
+    """Too many failed attempts; wait a moment."""
+
+    code = "too_many_attempts"
+    status = 429
 
 
 class RateLimited(TryLater):

@@ -14,7 +14,11 @@ FileField = Literal["audio_file", "video_file", "other_file", "result"]
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person with a login. ``password_hash`` never leaves the accounts layer."""
+    """A person with a login. ``password_hash`` never leaves the accounts layer.
+
+    ``must_change``: the password was somebody else's choice and opens nothing but the page to change it.
+    ``seeded_hash``: the password of the settings that was given to this account last, so that it is given once.
+    """
 
     id: str
     username: str
@@ -22,6 +26,8 @@ class User:
     role: Role
     created_at: float
     disabled: bool = False
+    must_change: bool = False
+    seeded_hash: str = ""
 
     @property
     def is_admin(self) -> bool:
@@ -31,13 +37,20 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A login that lives on the server: the browser holds only a random token, stored here as its SHA-256."""
+    """A login that lives on the server: the browser holds only a random token, stored here as its SHA-256.
+
+    ``id`` is what the login is called where it is listed; ``half``: the password was right, the code is still to come.
+    """
 
     token_hash: str
     user_id: str
     created_at: float
     seen_at: float
     expires_at: float
+    id: str = ""
+    address: str = ""
+    device: str = ""
+    half: bool = False
 
 
 @dataclass(frozen=True, slots=True)

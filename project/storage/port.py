@@ -14,21 +14,23 @@ from typing import Protocol, TypeVar
 from project.core.commands import Claim, Finish, Finished, Renew, Report, Resume, Resumed, Submit, Submitted
 from project.core.model import (
     Request,
-    Session,
     Space,
     SpaceSettings,
     StoredFile,
     Transition,
-    User,
     Worker,
     WorkerToken,
 )
+from project.storage.people import AccountStore, AuditStore, FactorStore, KeyStore, ThrottleStore
 
 __all__ = [
     "AccountStore",
+    "AuditStore",
     "Claim",
+    "FactorStore",
     "Finish",
     "Finished",
+    "KeyStore",
     "Page",
     "Pending",
     "PresenceStore",
@@ -41,6 +43,7 @@ __all__ = [
     "Store",
     "Submit",
     "Submitted",
+    "ThrottleStore",
 ]
 
 
@@ -174,37 +177,6 @@ class SpaceStore(Protocol):
         """Whether a live token was revoked."""
 
 
-class AccountStore(Protocol):
-    """Users and their sessions."""
-
-    def add_user(self, user: User) -> None:
-        """Keep a new user. Raises UsernameTaken (names are compared without regard to case)."""
-
-    def user(self, user_id: str) -> User | None:
-        """One user, or None."""
-
-    def user_named(self, username: str) -> User | None:
-        """The user of that name, without regard to case."""
-
-    def users(self) -> tuple[User, ...]:
-        """Every user, oldest first."""
-
-    def set_password(self, user_id: str, password_hash: str) -> None:
-        """Replace a password hash and end every session of the user."""
-
-    def add_session(self, session: Session) -> None:
-        """Keep a login."""
-
-    def session(self, token_hash: str, *, now: float) -> tuple[Session, User] | None:
-        """A live login and its user; None if unknown, past ``expires_at``, or the user is disabled."""
-
-    def end_session(self, token_hash: str) -> None:
-        """Log out."""
-
-    def purge_sessions(self, now: float) -> int:
-        """Forget logins past their end; how many."""
-
-
 class PresenceStore(Protocol):
     """Which workers are connected to which node. A row of a node that stopped beating does not count."""
 
@@ -232,10 +204,14 @@ class PresenceStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The four parts of one store, and how to close it."""
+    """The parts of one store, and how to close it."""
 
     requests: RequestStore
     spaces: SpaceStore
     accounts: AccountStore
+    keys: KeyStore
+    factors: FactorStore
+    throttles: ThrottleStore
+    audit: AuditStore
     presence: PresenceStore
     close: Callable[[], None] = field(default=lambda: None)

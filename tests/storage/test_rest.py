@@ -1,4 +1,4 @@
-"""The contracts of spaces, accounts and presence, for every store; and what SQLite must be told."""
+"""The contracts of spaces and presence, for every store; and what SQLite must be told."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from project.core.model import Session, Space, SpaceSettings, User, Worker, WorkerToken
-from project.errors import StorageUnavailable, UsernameTaken
+from project.core.model import Space, SpaceSettings, Worker, WorkerToken
+from project.errors import StorageUnavailable
 from project.storage.port import Store
 from project.storage.sql.engine import make_engine
 from project.storage.sql.migrate import migrate
@@ -38,30 +38,6 @@ def test_tokens(store: Store) -> None:
     assert [token.revoked_at for token in store.spaces.tokens("s")] == [6.0]
     store.spaces.remove("s", now=9.0)
     assert store.spaces.tokens("s") == ()
-
-
-def test_users_and_sessions(store: Store) -> None:
-    user = User("u", "Ming", "hash", "admin", 1.0)
-    store.accounts.add_user(user)
-    with pytest.raises(UsernameTaken):
-        store.accounts.add_user(User("v", "MING", "hash", "user", 2.0))
-    assert store.accounts.user_named("mInG") == user
-    assert store.accounts.users() == (user,)
-    session = Session("t", "u", 1.0, 1.0, 10.0)
-    store.accounts.add_session(session)
-    assert store.accounts.session("t", now=9.0) == (session, user)
-    assert store.accounts.session("t", now=10.0) is None
-    assert store.accounts.session("x", now=1.0) is None
-    store.accounts.set_password("u", "new")
-    assert store.accounts.session("t", now=2.0) is None
-    store.accounts.add_session(session)
-    store.accounts.end_session("t")
-    assert store.accounts.session("t", now=2.0) is None
-    store.accounts.add_session(session)
-    assert store.accounts.purge_sessions(10.0) == 1
-    store.accounts.add_user(User("d", "gone", "hash", "user", 3.0, disabled=True))
-    store.accounts.add_session(Session("d", "d", 1.0, 1.0, 10.0))
-    assert store.accounts.session("d", now=2.0) is None
 
 
 def test_presence_counts_only_live_nodes(store: Store) -> None:

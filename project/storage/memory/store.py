@@ -1,12 +1,13 @@
-"""Spaces, accounts and presence in memory, and the whole store."""
+"""Spaces and presence in memory, and the whole store."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import replace
 
-from project.core.model import Request, Session, Space, SpaceSettings, User, Worker, WorkerToken
-from project.errors import UsernameTaken
+from project.core.model import Request, Space, SpaceSettings, Worker, WorkerToken
+from project.storage.memory.accounts import MemoryAccounts
+from project.storage.memory.people import MemoryAudit, MemoryFactors, MemoryKeys, MemoryThrottles
 from project.storage.memory.requests import MemoryRequests
 from project.storage.port import Store
 
@@ -83,70 +84,6 @@ class MemorySpaces:
             return True
 
 
-class MemoryAccounts:
-    """``AccountStore`` in memory."""
-
-    def __init__(self, lock: threading.RLock) -> None:
-        self._lock = lock
-        self._users: dict[str, User] = {}
-        self._sessions: dict[str, Session] = {}
-
-    def add_user(self, user: User) -> None:
-        """See the port."""
-        with self._lock:
-            if self.user_named(user.username) is not None:
-                raise UsernameTaken(field="username")
-            self._users[user.id] = user
-
-    def user(self, user_id: str) -> User | None:
-        """See the port."""
-        return self._users.get(user_id)
-
-    def user_named(self, username: str) -> User | None:
-        """See the port."""
-        key = username.casefold()
-        with self._lock:
-            return next((user for user in self._users.values() if user.username.casefold() == key), None)
-
-    def users(self) -> tuple[User, ...]:
-        """See the port."""
-        with self._lock:
-            return tuple(sorted(self._users.values(), key=lambda user: (user.created_at, user.id)))
-
-    def set_password(self, user_id: str, password_hash: str) -> None:
-        """See the port."""
-        with self._lock:
-            if user_id in self._users:
-                self._users[user_id] = replace(self._users[user_id], password_hash=password_hash)
-            self._sessions = {key: kept for key, kept in self._sessions.items() if kept.user_id != user_id}
-
-    def add_session(self, session: Session) -> None:
-        """See the port."""
-        with self._lock:
-            self._sessions[session.token_hash] = session
-
-    def session(self, token_hash: str, *, now: float) -> tuple[Session, User] | None:
-        """See the port."""
-        with self._lock:
-            session = self._sessions.get(token_hash)
-            user = self._users.get(session.user_id) if session is not None else None
-            if session is None or user is None or user.disabled or session.expires_at <= now:
-                return None
-            return session, user
-
-    def end_session(self, token_hash: str) -> None:
-        """See the port."""
-        with self._lock:
-            self._sessions.pop(token_hash, None)
-
-    def purge_sessions(self, now: float) -> int:
-        """See the port."""
-        with self._lock:
-            before = len(self._sessions)
-            self._sessions = {key: kept for key, kept in self._sessions.items() if kept.expires_at > now}
-            return before - len(self._sessions)
-
-
 class MemoryPresence:
     """``PresenceStore`` in memory."""
 
@@ -207,5 +144,14 @@ class MemoryPresence:
 def memory_store() -> Store:
     """A new, empty store."""
     lock = threading.RLock()
-    spaces = MemorySpaces(lock)
-    return Store(requests=spaces.requests, spaces=spaces, accounts=MemoryAccounts(lock), presence=MemoryPresence(lock))
+    spaces, accounts = MemorySpaces(lock), MemoryAccounts(lock)
+    return Store(
+        requests=spaces.requests,
+        spaces=spaces,
+        accounts=accounts,
+        keys=MemoryKeys(lock, accounts.user),
+        factors=MemoryFactors(lock),
+        throttles=MemoryThrottles(lock),
+        audit=MemoryAudit(lock),
+        presence=MemoryPresence(lock),
+    )

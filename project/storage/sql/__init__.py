@@ -7,12 +7,14 @@ import sqlalchemy as sa
 from project.runtime import Runtime
 from project.storage.port import Store
 from project.storage.sql.accounts import SqlAccounts
+from project.storage.sql.credentials import SqlFactors, SqlKeys
 from project.storage.sql.engine import make_engine
 from project.storage.sql.lane import Lane
 from project.storage.sql.migrate import migrate
 from project.storage.sql.presence import SqlPresence
 from project.storage.sql.requests import SqlRequests
 from project.storage.sql.spaces import SqlSpaces
+from project.storage.sql.watchfulness import SqlAudit, SqlThrottles
 
 
 def open_store(url: str, runtime: Runtime) -> Store:
@@ -32,6 +34,10 @@ def open_store(url: str, runtime: Runtime) -> Store:
         requests=SqlRequests(writer, reader),
         spaces=SqlSpaces(writer, reader),
         accounts=SqlAccounts(writer, reader),
+        keys=SqlKeys(writer, reader),
+        factors=SqlFactors(writer, reader),
+        throttles=SqlThrottles(writer),
+        audit=SqlAudit(writer, reader),
         presence=SqlPresence(writer, reader),
         close=close,
     )
