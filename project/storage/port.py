@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from project.core.commands import Claim, Finish, Finished, Renew, Report, Resume, Resumed, Submit, Submitted
 from project.core.model import (
@@ -21,15 +21,19 @@ from project.core.model import (
     Worker,
     WorkerToken,
 )
+from project.storage.console_port import CallStore, InboxStore, RunStore
+from project.storage.pending import Pending
 from project.storage.people import AccountStore, AuditStore, FactorStore, KeyStore, ThrottleStore
 
 __all__ = [
     "AccountStore",
     "AuditStore",
+    "CallStore",
     "Claim",
     "FactorStore",
     "Finish",
     "Finished",
+    "InboxStore",
     "KeyStore",
     "Page",
     "Pending",
@@ -39,6 +43,7 @@ __all__ = [
     "RequestStore",
     "Resume",
     "Resumed",
+    "RunStore",
     "SpaceStore",
     "Store",
     "Submit",
@@ -53,22 +58,6 @@ class Page:
 
     items: tuple[Request, ...]
     before_seq: int | None = None
-
-
-T_co = TypeVar("T_co", covariant=True)
-
-
-class Pending(Protocol[T_co]):
-    """An answer that will be there when the commit is."""
-
-    def wait(self) -> T_co:
-        """Wait for it; raises what went wrong."""
-
-    def result(self) -> T_co:
-        """The answer of a pending that is done; raises what went wrong."""
-
-    def on_done(self, listener: Callable[[Pending[T_co]], None]) -> None:
-        """Call ``listener`` when it is there; it must not wait for anything."""
 
 
 class RequestStore(Protocol):
@@ -214,4 +203,7 @@ class Store:
     throttles: ThrottleStore
     audit: AuditStore
     presence: PresenceStore
+    calls: CallStore
+    inbox: InboxStore
+    runs: RunStore
     close: Callable[[], None] = field(default=lambda: None)

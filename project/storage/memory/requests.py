@@ -59,6 +59,11 @@ class MemoryRequests:
         self._files: dict[str, StoredFile] = {}
         self._last_seq = 0
 
+    def all(self) -> tuple[Request, ...]:
+        """Every request there is."""
+        with self._lock:
+            return tuple(self._requests.values())
+
     def submit(self, command: Submit) -> Submitted:
         """See the port."""
         with self._lock:

@@ -7,8 +7,11 @@ from dataclasses import replace
 
 from project.core.model import Request, Space, SpaceSettings, Worker, WorkerToken
 from project.storage.memory.accounts import MemoryAccounts
+from project.storage.memory.calls import MemoryCalls
+from project.storage.memory.inbox import MemoryInbox
 from project.storage.memory.people import MemoryAudit, MemoryFactors, MemoryKeys, MemoryThrottles
 from project.storage.memory.requests import MemoryRequests
+from project.storage.memory.runs import MemoryRuns
 from project.storage.port import Store
 
 
@@ -154,4 +157,7 @@ def memory_store() -> Store:
         throttles=MemoryThrottles(lock),
         audit=MemoryAudit(lock),
         presence=MemoryPresence(lock),
+        calls=MemoryCalls(spaces.requests.all, lock),
+        inbox=MemoryInbox(lock),
+        runs=MemoryRuns(lock),
     )

@@ -7,12 +7,15 @@ import sqlalchemy as sa
 from project.runtime import Runtime
 from project.storage.port import Store
 from project.storage.sql.accounts import SqlAccounts
+from project.storage.sql.calls import SqlCalls
 from project.storage.sql.credentials import SqlFactors, SqlKeys
 from project.storage.sql.engine import make_engine
+from project.storage.sql.inbox import SqlInbox
 from project.storage.sql.lane import Lane
 from project.storage.sql.migrate import migrate
 from project.storage.sql.presence import SqlPresence
 from project.storage.sql.requests import SqlRequests
+from project.storage.sql.runs import SqlRuns
 from project.storage.sql.spaces import SqlSpaces
 from project.storage.sql.watchfulness import SqlAudit, SqlThrottles
 
@@ -39,6 +42,9 @@ def open_store(url: str, runtime: Runtime) -> Store:
         throttles=SqlThrottles(writer),
         audit=SqlAudit(writer, reader),
         presence=SqlPresence(writer, reader),
+        calls=SqlCalls(writer, reader),
+        inbox=SqlInbox(writer, reader),
+        runs=SqlRuns(writer, reader),
         close=close,
     )
 

@@ -193,6 +193,7 @@ sa.Index(
     postgresql_where=sa.text(_among("status", OPEN)),
 )
 sa.Index("ix_requests_user", requests.c.user_id, requests.c.space_id, requests.c.seq)
+sa.Index("ix_requests_finished_at", requests.c.finished_at)
 
 history = sa.Table(
     "history",

@@ -1,0 +1,104 @@
+"""One call of an RPC method as it is logged, how the log is searched, and the statistics made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+
+class Outcome(StrEnum):
+    """How a call ended."""
+
+    SUCCESS = "success"
+    UNKNOWN_METHOD = "unknown_method"
+    INVALID_PARAMS = "invalid_params"
+    TIMEOUT = "timeout"
+    REMOTE_ERROR = "remote_error"
+    UNAVAILABLE = "unavailable"
+    INTERNAL_ERROR = "internal_error"
+
+
+FAILURES: Final = frozenset(Outcome) - {Outcome.SUCCESS}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call. ``id`` is the correlation id, ``seq`` the store's own number (0 until it is stored).
+
+    ``params`` and ``response`` are what may be kept of them: secrets are masked, long texts shortened. ``test_id``
+    names the load run it belongs to, ``replay_of`` the call it repeats. ``at`` is when it began.
+    """
+
+    id: str
+    method: str
+    params: Mapping[str, Any]
+    caller_id: str
+    caller: str
+    at: float
+    duration_ms: float
+    outcome: Outcome
+    response: Any = None
+    error: str | None = None
+    code: str | None = None
+    field: str | None = None
+    trace: str | None = None
+    test_id: str | None = None
+    replay_of: str | None = None
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """A request of the relay as the log shows it: what happened to it, without what was asked. ``run_ms`` is work."""
+
+    id: str
+    seq: int
+    space_id: str
+    worker_id: str | None
+    username: str
+    status: str
+    at: float
+    wait_ms: float | None
+    run_ms: float | None
+    attempt: int
+    error: str | None
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What to find in the log, newest first; None or empty means anything.
+
+    ``outcome`` is an ``Outcome``, ``failure`` for all that are not a success, or a request's status. ``text`` is
+    looked for in ids, callers, errors and parameters, whatever the case. ``before`` continues a listing (a ``seq``).
+    """
+
+    method: str = ""
+    outcome: str = ""
+    since: float | None = None
+    until: float | None = None
+    text: str = ""
+    test_id: str = ""
+    before: int | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """A group's calls in a stretch of time: durations in ms, as nearest-rank percentiles of all that ended."""
+
+    name: str
+    count: int
+    failures: int
+    p50_ms: float
+    p95_ms: float
+    last_at: float
+    part: str = ""
+    """What the group is divided by: of a space its worker."""
+
+
+def rank(count: int, percent: int) -> int:
+    """The nearest rank (from 1) of a percentile among ``count`` values: the smallest one that covers it."""
+    return max(1, -(-count * percent // 100))
