@@ -25,6 +25,8 @@ def merge_records(records: list[RunRecord]) -> RunRecord:
         series=merge_series([record.series for record in records]),
         errors={},
         events=sorted((event for record in records for event in record.events), key=lambda event: event["at_s"]),
+        done_in_time=sum(record.done_in_time for record in records),
+        in_flight_mean=sum(record.in_flight_mean for record in records),
         duration_s=max(record.duration_s for record in records),
         validity=Validity(
             all(record.validity.valid for record in records),

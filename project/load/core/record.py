@@ -142,6 +142,11 @@ class RunRecord:
     started_at: str
     """ISO 8601, UTC."""
     duration_s: float = 0.0
+    """Of the driving; calls that were under way at its end may have ended later, while they were waited for."""
+    done_in_time: int = 0
+    """Calls that ended within ``duration_s``."""
+    in_flight_mean: float = 0.0
+    """Calls under way, mean of ten looks a second."""
     outcome: str = "finished"
     counts: Counts = field(default_factory=Counts)
     histograms: dict[str, Histogram] = field(default_factory=dict)
@@ -160,8 +165,8 @@ class RunRecord:
 
     @property
     def rate(self) -> float:
-        """Calls that ended, per second of the run."""
-        return self.counts.done / self.duration_s if self.duration_s else 0.0
+        """Calls that ended, per second of the driving."""
+        return self.done_in_time / self.duration_s if self.duration_s else 0.0
 
     @property
     def error_share(self) -> float:

@@ -51,11 +51,23 @@ class Recorder:
         self.series: list[Point] = []
         self.errors: dict[str, int] = {}
         self.users = 0
+        self.response_total_us = 0
+        self.in_flight_mean = 0.0
+        self._in_flight_looks = 0
         self._interval_us = int(interval_s * 1_000_000)
         self._opened_us = start_us
         self._response, self._service, self._lag = Times(), Times(), Times()
         self._before = Counts()
         self._endpoints: dict[str, tuple[Histogram, list[int]]] = {}
+
+    def begin(self, start_us: int) -> None:
+        """Set the moment everything is relative to, once what comes before (connecting) is over."""
+        self.start_us = self._opened_us = start_us
+
+    def in_flight_seen(self, calls: int) -> None:
+        """Take one look at how many calls are under way; their mean is what Little's law speaks of."""
+        self._in_flight_looks += 1
+        self.in_flight_mean += (calls - self.in_flight_mean) / self._in_flight_looks
 
     def ended(self, intended_us: int, sent_us: int, done_us: int, *, failure: str = "", endpoint: str = "") -> None:
         """One call ended. Failed ones count in the times too: a timeout is a time a user waited."""
@@ -63,6 +75,7 @@ class Recorder:
             self.roll(done_us)
         counts = self.counts
         counts.done += 1
+        self.response_total_us += done_us - intended_us
         self._response.add(done_us - intended_us)
         self._service.add(done_us - sent_us)
         self._lag.add(sent_us - intended_us)

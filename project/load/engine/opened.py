@@ -1,0 +1,131 @@
+"""The open model: calls start when their time has come, whether or not earlier ones were answered.
+
+A slow target does not slow the load down, so nobody's wait is left out: times count from the intended start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from project.load.core.arrivals import arrivals
+from project.load.engine.clock import now_us
+from project.load.engine.state import State
+from project.load.engine.waits import backoff, stopped_within
+from project.load.errors import CallFailed
+from project.load.targets.base import Answer, Session
+
+CONNECTING_AT_ONCE = 100
+
+
+class OpenDriver:
+    """Drives one run of the open model."""
+
+    def __init__(self, state: State):
+        self._state = state
+        self._sessions: list[Session | None] = [None] * state.plan.connections
+        self._reopening: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def prepare(self) -> None:
+        """Open the connections before the clock starts; some may fail, not all. Raises CallFailed."""
+        gate = asyncio.Semaphore(CONNECTING_AT_ONCE)
+        problems: list[CallFailed] = []
+
+        async def one(number: int) -> None:
+            async with gate:
+                if self._state.stopping.is_set():
+                    return
+                try:
+                    self._sessions[number] = await self._state.target.session(number, shared=True)
+                except CallFailed as error:
+                    problems.append(error)
+
+        await asyncio.gather(*(one(number) for number in range(len(self._sessions))))
+        if len(problems) == len(self._sessions):
+            raise problems[0]
+
+    async def drive(self) -> None:
+        """Start every call at its time; return when the profile is over or the run is stopped."""
+        state = self._state
+        plan = state.plan
+        start_us = state.recorder.start_us
+        for order, at_s in enumerate(arrivals(plan.profile, plan.spacing, plan.seed)):
+            intended_us = start_us + int(at_s * 1e6)
+            if intended_us > now_us():
+                await self._until(intended_us)
+            elif order % 64 == 63:
+                await asyncio.sleep(0)  # behind the schedule: answers must still be read
+            if not state.may_start():
+                return
+            self._start(order % len(self._sessions), intended_us)
+        await self._until(start_us + int(plan.profile.duration_s * 1e6))
+
+    async def _until(self, at_us: int) -> None:
+        while not self._state.stopping.is_set() and (left_us := at_us - now_us()) > 0:
+            await self._state.sleeper.until(at_us if left_us < 200_000 else now_us() + 100_000)
+
+    def _start(self, number: int, intended_us: int) -> None:
+        state = self._state
+        session = self._sessions[number]
+        if session is None or not session.is_open:
+            self._reopen(number)
+            self._refuse(intended_us, "not_connected")
+        elif state.in_flight >= state.plan.most_open:
+            self._refuse(intended_us, "too_many_open")
+        else:
+            self._keep(asyncio.create_task(self._call(session, intended_us)))
+
+    def _refuse(self, intended_us: int, failure: str) -> None:
+        now = now_us()
+        self._state.ended(intended_us, now, now, Answer(failure))
+
+    async def _call(self, session: Session, intended_us: int) -> None:
+        state = self._state
+        sent_us = now_us()
+        state.in_flight += 1
+        try:
+            answer = await session.call()
+        except asyncio.CancelledError:
+            answer = Answer("unfinished")
+            state.recorder.counts.unfinished += 1
+        finally:
+            state.in_flight -= 1
+        state.ended(intended_us, sent_us, now_us(), answer)
+
+    def _reopen(self, number: int) -> None:
+        if number not in self._reopening:
+            self._reopening.add(number)
+            self._keep(asyncio.create_task(self._reconnect(number)))
+
+    async def _reconnect(self, number: int) -> None:
+        state = self._state
+        old, self._sessions[number] = self._sessions[number], None
+        try:
+            if old is not None:
+                await old.close()
+            for pause in backoff(random.Random(state.plan.seed * 1_000_003 + number)):
+                if await stopped_within(state.stopping, pause):
+                    return
+                try:
+                    self._sessions[number] = await state.target.session(number, shared=True)
+                except CallFailed:
+                    state.connection_failed(now_us())
+                    continue
+                state.recorder.counts.reconnections += 1
+                return
+        finally:
+            self._reopening.discard(number)
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for calls under way, then give up on the rest and close every connection."""
+        if self._tasks and seconds > 0:
+            await asyncio.wait(set(self._tasks), timeout=seconds)
+        for task in set(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(session.close() for session in self._sessions if session is not None))

@@ -1,0 +1,68 @@
+"""What the parts of one run share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from project.load.core.plan import Plan
+from project.load.core.recorder import Recorder
+from project.load.engine.clock import Sleeper, now_us
+from project.load.targets.base import CONNECTION_FAILURES, Answer, Target
+
+Sink = Callable[[int, int, int, Answer], None]
+"""Takes every call: meant to start, sent, ended (µs of the run's clock), and its answer."""
+
+
+@dataclass
+class State:
+    """One run under way. ``stopping`` is set when no more calls should start."""
+
+    plan: Plan
+    target: Target
+    recorder: Recorder
+    sleeper: Sleeper
+    sinks: tuple[Sink, ...] = ()
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    outcome: str = "finished"
+    in_flight: int = 0
+    started: int = 0
+    silent_since_us: int | None = None
+    """Since when nothing but failed connections was met; None while something answers."""
+
+    def stop(self, outcome: str) -> None:
+        """Start no more calls; the first reason counts."""
+        if not self.stopping.is_set():
+            self.outcome = outcome
+            self.stopping.set()
+
+    def may_start(self) -> bool:
+        """Whether one more call may start; takes its place among ``plan.requests`` if so."""
+        if self.stopping.is_set() or (self.plan.requests is not None and self.started >= self.plan.requests):
+            return False
+        self.started += 1
+        self.recorder.counts.planned += 1
+        return True
+
+    def ended(self, intended_us: int, sent_us: int, done_us: int, answer: Answer) -> None:
+        """Take one call's end."""
+        self.recorder.ended(intended_us, sent_us, done_us, failure=answer.failure, endpoint=answer.endpoint)
+        for metric, took_us in answer.stages.items():
+            self.recorder.observe(metric, took_us)
+        for sink in self.sinks:
+            sink(intended_us, sent_us, done_us, answer)
+        if answer.failure in CONNECTION_FAILURES:
+            self.connection_failed(done_us)
+        else:
+            self.silent_since_us = None
+
+    def connection_failed(self, at_us: int) -> None:
+        """The target could not be reached, or left; too long of this and it counts as lost."""
+        if self.silent_since_us is None:
+            self.silent_since_us = at_us
+
+    def is_lost(self) -> bool:
+        """Whether the target has been gone for as long as the plan allows."""
+        since = self.silent_since_us
+        return since is not None and now_us() - since > self.plan.give_up_s * 1e6

@@ -1,0 +1,1 @@
+"""What can be driven. One module a kind; ``targets.kinds`` is the table."""
