@@ -1,74 +1,185 @@
-"""A small load suite: so many requests, so many users, and every accepted one must complete."""
+"""A small load suite: so many requests by so many users, and every one must be accepted and complete."""
 
 from __future__ import annotations
 
-import statistics
+import itertools
+import math
+import secrets
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from rich.progress import track
-
-from project.suites.check import Bench, Check, Unmet, expect_that
+from project.errors import SpacesError
+from project.suites.bench import Bench, Say
+from project.suites.check import Check
 from project.suites.client import Visitor
+from project.suites.expect import POLL_S, Unmet, body_of, expect, expect_refusal, part_of
 from project.suites.processes import mock_app
+
+WAIT_S: Final = 30.0
+"""How long one call waits at the site."""
+INSTANT: Final = ("--min-seconds", "0", "--max-seconds", "0")
+SLOWEST_RATE_S: Final = 60
+OVER: Final = ("completed", "failed", "cancelled")
+ENDS: Final = ("completed", "failed", "lost", "refused", "mixed up")
+ALWAYS_TOLD: Final = ENDS[:3]
+
+
+@dataclass
+class Run:
+    """What became of every request. ``times_ms`` are those of completed ones, from submission to result."""
+
+    total: int
+    own_mock: bool
+    patience_s: float
+    times_ms: list[float] = field(default_factory=list)
+    ends: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, end: str, problem: str = "", time_ms: float | None = None) -> None:
+        """Note how one request ended, one of ENDS."""
+        with self.lock:
+            self.ends[end] += 1
+            if problem:
+                self.problems.append(problem)
+            if time_ms is not None:
+                self.times_ms.append(time_ms)
+
+    def told(self) -> str:
+        """How many ended how, in words."""
+        with self.lock:
+            return ", ".join(f"{self.ends[end]} {end}" for end in ENDS if end in ALWAYS_TOLD or self.ends[end])
 
 
 def _load(bench: Bench) -> None:
     with _served_space(bench) as space_id:
-        users = [bench.user() for _ in range(bench.concurrency)]
-        times, problems = _drive(users, space_id, bench.requests)
-    if len(times) > 1:
-        cuts = statistics.quantiles(times, n=100)
-        print(f"  {len(times)} completed; p50 {cuts[49]:.0f} ms, p95 {cuts[94]:.0f} ms, p99 {cuts[98]:.0f} ms")
-    if problems:
-        raise Unmet(f"{len(problems)} of {bench.requests} did not complete, the first: {problems[0]}")
+        run = Run(bench.requests, own_mock=not bench.space, patience_s=bench.patience_s)
+        bench.say(f"{bench.concurrency} users log in")
+        with _pool(bench.concurrency) as pool:
+            users = list(pool.map(lambda _: bench.new_user(), range(bench.concurrency)))
+            began = time.monotonic()
+            _drive(pool, users, space_id, run, bench.say)
+            seconds = time.monotonic() - began
+    _tell(bench, run, seconds)
+    if run.ends["completed"] != run.total:
+        raise Unmet(f"expected {run.total} completed, got {run.told()}; the first: {run.problems[0]}")
 
 
-def _drive(users: list[Visitor], space_id: str, count: int) -> tuple[list[float], list[str]]:
-    """Times of completed requests (ms, from submission to result), and what went wrong with the others."""
-    times: list[float] = []
-    problems: list[str] = []
-    free = list(users)
-    lock = threading.Lock()
+def _tell(bench: Bench, run: Run, seconds: float) -> None:
+    rate = run.ends["completed"] / seconds
+    bench.notes.append(f"{run.told()} in {seconds:.1f} s ({rate:.0f} completed per second)")
+    if run.times_ms:
+        marks = ", ".join(f"p{share} {_percentile(run.times_ms, share):.0f} ms" for share in (50, 95, 99))
+        bench.notes.append(f"submit to result: {marks}")
 
-    def one(number: int) -> None:
-        with lock:
-            user = free.pop()
-        began = time.monotonic()
-        try:
-            answer = user.submit(space_id, data={"prompt": f"Request {number}", "wait": "30"})
-            status = answer.json().get("status") if answer.status_code == 200 else answer.status_code
-        finally:
-            with lock:
-                free.append(user)
-        with lock:
-            if status == "completed":
-                times.append((time.monotonic() - began) * 1000)
-            else:
-                problems.append(f"request {number}: {status}")
 
-    with ThreadPoolExecutor(len(users)) as pool:
-        futures = [pool.submit(one, number) for number in range(count)]
-        for future in track(as_completed(futures), total=count, description="  Load", transient=True):
+def _drive(pool: ThreadPoolExecutor, users: Sequence[Visitor], space_id: str, run: Run, say: Say) -> None:
+    """Let every user send one request after another until all are sent, and count how they ended."""
+    numbers = itertools.count()
+    stop = threading.Event()
+
+    def send_on(user: Visitor) -> None:
+        # next() on a count is one step, so no two users send the same number.
+        while not stop.is_set() and next(numbers) < run.total:
+            _one(user, space_id, run)
+            say(run.told(), sum(run.ends.copy().values()), run.total)
+
+    futures = [pool.submit(send_on, user) for user in users]
+    try:
+        for future in futures:
             future.result()
-    return times, problems
+    finally:
+        stop.set()
+
+
+def _one(user: Visitor, space_id: str, run: Run) -> None:
+    """One request from its submission to its end. Whatever goes wrong is counted, none is left out."""
+    token = secrets.token_hex(6)
+    began = time.monotonic()
+    try:
+        answer = user.submit(space_id, data={"prompt": f"Request {token}", "wait": f"{WAIT_S:g}"})
+        if answer.status_code != 200:
+            run.count("refused", f"submit was refused: {answer.status_code} {answer.text[:200]}")
+            return
+        body = _ended(user, body_of(answer, 200, "submit"), began + run.patience_s)
+    except (Unmet, SpacesError) as error:
+        run.count("lost", str(error))
+        return
+    status = str(body.get("status"))
+    if status not in OVER:
+        run.count("lost", f"request {body.get('request_id')}: {status} after {run.patience_s:g} s")
+    elif status != "completed":
+        run.count("failed", f"request {body.get('request_id')}: {status}, {body.get('error')}")
+    elif run.own_mock and token not in str(body.get("result")):
+        run.count("mixed up", f"request {body.get('request_id')} got the result of another one: {body.get('result')}")
+    else:
+        run.count("completed", time_ms=(time.monotonic() - began) * 1000)
+
+
+def _ended(user: Visitor, body: dict[str, Any], deadline: float) -> dict[str, Any]:
+    """The request's status once it is over, or at the deadline."""
+    request_id = str(part_of(body, "request_id"))
+    while part_of(body, "status") not in OVER and time.monotonic() < deadline:
+        wait_s = max(0.1, min(WAIT_S, deadline - time.monotonic()))
+        body = body_of(user.status(request_id, wait_s), 200, "status")
+        expect(part_of(body, "request_id"), request_id, "request_id of a status")
+        if part_of(body, "status") not in OVER:
+            # A site that does not wait must not be asked in a busy loop.
+            time.sleep(POLL_S)
+    return body
+
+
+@contextmanager
+def _pool(size: int) -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(size)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _percentile(values: Sequence[float], share: int) -> float:
+    """The nearest-rank percentile: a value that was measured, also when there are few."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * share / 100) - 1)]
 
 
 @contextmanager
 def _served_space(bench: Bench) -> Iterator[str]:
     """The space that was asked for, or one of our own with a worker of our own."""
     if bench.space:
-        expect_that(bench.user().connected(bench.space), f"the space {bench.space} is connected")
-        yield bench.space
+        space_id = bench.find_space(bench.space)
+        expect(bench.is_connected(space_id), True, f"the space {bench.space} is connected")
+        yield space_id
         return
-    name = f"Load_{bench.stamp}"
+    name = bench.name("Load")
     space_id = bench.make_space(name)
-    with mock_app(bench.host, name, "--min-seconds", "0", "--max-seconds", "0"):
+    bench.say("waiting for the mock app")
+    with mock_app(bench, space_id, name, *INSTANT):
         yield space_id
 
 
-CHECKS: Final = (Check("every accepted request completes", _load),)
+def _rate_limit(bench: Bench) -> None:
+    name = bench.name("Rate")
+    space_id = bench.make_space(name, ws_rate_limit_seconds=str(SLOWEST_RATE_S))
+    user = bench.user()
+    with mock_app(bench, space_id, name, *INSTANT):
+        body_of(user.submit(space_id, data={"prompt": "first"}), 200, "the first submit")
+        answer = user.submit(space_id, data={"prompt": "second"})
+    body = expect_refusal(answer, 429, "rate_limited", "the second submit at once")
+    wait_s = part_of(body, "retry_after")
+    known = isinstance(wait_s, (int, float)) and not isinstance(wait_s, bool) and 0 < wait_s <= SLOWEST_RATE_S
+    expect(known, True, f"retry_after ({wait_s!r}) is a number of seconds up to {SLOWEST_RATE_S}")
+    expect(answer.headers.get("Retry-After", "").isdigit(), True, "the header Retry-After is a number of seconds")
+
+
+CHECKS: Final = (
+    Check("every request is accepted and completes", _load),
+    Check("too soon is refused with the time to wait", _rate_limit),
+)
