@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 OF_PROCESSES = frozenset({"site", "own_site", "start_mock", "start_worker", "browser"})
 """Fixtures that start processes: whoever uses one is slow."""
 TAIL_CHARS = 6000
+# Workers keep results in the user's home unless told otherwise: those of the tests stay out of it.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="state-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

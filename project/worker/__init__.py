@@ -10,7 +10,7 @@
 Needs only ``python-socketio[client]`` beside ``project.worker``, ``project.wire`` and ``project.errors``.
 """
 
-from project.worker.errors import RegistrationRefused, TransferFailed, WorkerError
+from project.worker.errors import RegistrationRefused, StateUnavailable, TransferFailed, WorkerError
 from project.worker.events import WorkerEvents
 from project.worker.job import InputFile, Job, Result
 from project.worker.worker import Worker
@@ -20,6 +20,7 @@ __all__ = [
     "Job",
     "RegistrationRefused",
     "Result",
+    "StateUnavailable",
     "TransferFailed",
     "Worker",
     "WorkerError",

@@ -21,6 +21,12 @@ class RegistrationRefused(WorkerError):
         self.reason = reason
 
 
+class StateUnavailable(WorkerError):
+    """The worker's folder cannot be used."""
+
+    code = "state_unavailable"
+
+
 class ConnectionFailed(WorkerError):
     """The site cannot be reached."""
 
@@ -31,3 +37,9 @@ class TransferFailed(WorkerError):
     """A file could not be fetched or returned whole."""
 
     code = "transfer_failed"
+
+
+class SiteUnreachable(TransferFailed):
+    """The site is not there, and the worker, which is to end, does not wait for it any longer."""
+
+    code = "site_unreachable"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from project.worker.job import Job
@@ -62,6 +62,10 @@ class WorkerEvents:
     def cancelled(self, job: Job, reason: str) -> None:
         """The site wants no result for this request any more."""
         log.info("request %s cancelled: %s", job.id, reason)
+
+    def restored(self, request_ids: Sequence[str]) -> None:
+        """Results of an earlier run are here, and will be handed in."""
+        log.info("%d results of an earlier run will be handed in", len(request_ids))
 
     def recorded(self, request_id: str) -> None:
         """The site has the result, for good."""

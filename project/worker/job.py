@@ -43,6 +43,7 @@ class Job:
         self.upload_url = str(message.get("upload_url") or "")
         self.files: tuple[InputFile, ...] = tuple(_input_file(entry) for entry in self.payload.get("files") or ())
         self.started = False
+        self.hurried = False
         self._report = report
         self._cancelled = threading.Event()
 
@@ -78,6 +79,10 @@ class Job:
     def cancel(self) -> None:
         """Nobody wants the result any more."""
         self._cancelled.set()
+
+    def hurry(self) -> None:
+        """The worker is to end: a site that is not there is not waited for."""
+        self.hurried = True
 
 
 def _input_file(entry: Mapping[str, Any]) -> InputFile:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from project.worker.errors import SiteUnreachable
 from project.worker.job import Job, Result
 from project.worker.transfer import fetch, give_back
 
@@ -113,6 +114,11 @@ class Runner:
         for job in dropped:
             job.cancel()
 
+    def hurry(self) -> None:
+        """Wait no longer for a site that is not there."""
+        for job in self.jobs():
+            job.hurry()
+
     def stop(self) -> None:
         """Take nothing more from the queue."""
         for _ in self._threads:
@@ -156,6 +162,10 @@ class Runner:
                 job.files = tuple(fetch(self._host, file, Path(folder), job) for file in job.files)
                 values = self._returned(job, self._handler(job))
             return Outcome("completed", values, time.monotonic() - began)
+        except SiteUnreachable:
+            # Not its answer, only the end of waiting: the site gives the request out again.
+            self.cancel(job.id, job.lease_id)
+            return Outcome("failed", {}, time.monotonic() - began)
         except BaseException as error:
             # Whatever the handler raises, sys.exit() too, is its answer to this request; others are served on.
             text = f"{type(error).__name__}: {error}"[:MOST_ERROR_CHARS]
@@ -184,7 +194,8 @@ class Runner:
         text = json.dumps(values, ensure_ascii=False, allow_nan=False)
         # The limit is for the whole message: leave room for what is around the result.
         if len(text.encode()) <= self._most_result_bytes() - 4096:
-            return values
+            # As the site reads it: a key that is no text, say, is one there.
+            return cast("Mapping[str, Any]", json.loads(text))
         with tempfile.TemporaryDirectory(prefix="worker-") as folder:
             path = Path(folder) / "result.json"
             path.write_text(text, encoding="utf-8")

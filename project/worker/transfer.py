@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,20 +13,25 @@ from urllib.parse import quote, urljoin
 import requests
 
 from project.worker.backoff import retries
-from project.worker.errors import TransferFailed
+from project.worker.errors import SiteUnreachable, TransferFailed
 from project.worker.job import InputFile, Job
 
 BLOCK_BYTES = 256 * 1024
 TIMEOUT_S = (5.0, 60.0)
 """To connect, and between two pieces of data."""
 PATIENCE_S = 60.0
-"""How long a site that restarts or is busy is waited for: what was computed must not be lost to that."""
+"""How long a site that answers, but says "not now", is asked again. One that is not there is waited for as long as
+the request is wanted: what was computed must not be lost to that."""
 T = TypeVar("T")
 AWAY = frozenset({429, 502, 503, 504})
 
 
 class _SiteAway(Exception):
-    """The exchange may succeed later."""
+    """The exchange may succeed later. ``answered``: there was a site that said so."""
+
+    def __init__(self, reason: str, *, answered: bool = False):
+        super().__init__(reason)
+        self.answered = answered
 
 
 def fetch(host: str, file: InputFile, folder: Path, job: Job) -> InputFile:
@@ -50,15 +54,17 @@ def give_back(host: str, path: Path, number: int, job: Job) -> None:
 
 
 def _patiently(job: Job, name: str, exchange: Callable[[], T]) -> T:
-    deadline = time.monotonic() + PATIENCE_S
-    delays = retries()
+    refused_s, delays = 0.0, retries()
     while True:
         try:
             return exchange()
         except _SiteAway as error:
             delay_s = next(delays)
-            if job.cancelled or time.monotonic() + delay_s > deadline:
+            refused_s = refused_s + delay_s if error.answered else 0.0
+            if job.cancelled or refused_s > PATIENCE_S:
                 raise TransferFailed(f"{name}: {error}") from error
+            if job.hurried and not error.answered:
+                raise SiteUnreachable(f"{name}: {error}") from error
         except (requests.RequestException, OSError) as error:
             raise TransferFailed(f"{name}: {error}") from error
         job.sleep(delay_s)
@@ -101,7 +107,7 @@ def _upload(url: str, path: Path, number: int) -> None:
 
 def _check(answer: requests.Response) -> None:
     if answer.status_code in AWAY:
-        raise _SiteAway(f"the site answered {answer.status_code}")
+        raise _SiteAway(f"the site answered {answer.status_code}", answered=True)
     if answer.status_code != 200:
         raise requests.HTTPError(f"the site answered {answer.status_code}: {answer.text[:200]}")
 

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from project.wire import events, limits
 from project.worker.backoff import retries
 from project.worker.connection import Connection
-from project.worker.errors import ConnectionFailed, RegistrationRefused
+from project.worker.errors import ConnectionFailed, RegistrationRefused, StateUnavailable
 from project.worker.events import WorkerEvents
 from project.worker.job import Job
 from project.worker.outbox import Outbox
 from project.worker.reports import Reports
 from project.worker.runner import Handler, Hooks, Outcome, Runner
 from project.worker.signals import Signals
+from project.worker.spool import DiskOutbox
+from project.worker.state import State, open_default, open_state
 
+log = logging.getLogger("project.worker")
 SDK = "python/1"
 TICK_S = 0.05
 STEADY_S = 1.0
 """A connection that lasted longer was a good one: the next tries begin at the shortest wait again."""
 MOST_MESSAGE_CHARS = 1000
 LAST_WORDS_S = 5.0
+PARTING_S = 30.0
+"""How long a worker that is to end waits for a site that is not there, with a file to fetch or to return."""
 FINAL = frozenset({"stale_lease", "request_not_found"})
 UNUSABLE = frozenset({"invalid_message", "message_too_large", "too_large"})
 
@@ -36,7 +43,10 @@ class Worker:
 
     ``capacity`` is how many requests it keeps at hand; ``concurrency`` how many run at once. With ``retry`` off, a
     site that cannot be reached ends ``run`` instead of being tried again for as long as it takes. ``watcher`` is told
-    what happens; ``outbox`` keeps results until the site has them. Raises ValueError for numbers out of range.
+    what happens. Raises ValueError for numbers out of range.
+
+    Results wait in ``state_dir`` until the site has them, also beyond the worker's end; without it in a folder of its
+    own in the user's home. ``outbox`` keeps them elsewhere, and then nothing is written.
     """
 
     def __init__(
@@ -50,6 +60,7 @@ class Worker:
         concurrency: int = 1,
         worker_id: str = "",
         retry: bool = True,
+        state_dir: str | Path | None = None,
         watcher: WorkerEvents | None = None,
         outbox: Outbox | None = None,
     ):
@@ -63,9 +74,10 @@ class Worker:
         self._retry = retry
         self._watcher = watcher or WorkerEvents()
         self._boot_id = secrets.token_hex(8)
-        # Another process for the same space is another worker: only so can the site tell a second one from a return.
-        self._worker_id = worker_id or f"{socket.gethostname()[:60]}-{self._boot_id}"
+        self._worker_id = worker_id
         self._connection = Connection(self._host, self._on_event)
+        self._state_dir = state_dir
+        self._keeps_state = outbox is None
         self._outbox = Outbox() if outbox is None else outbox
         self._reports = Reports(self._send_progress)
         self._heartbeat_s = 4.0
@@ -94,8 +106,38 @@ class Worker:
         """Serve until stopped: Ctrl+C ends at once, SIGTERM lets the running request finish.
 
         A second Ctrl+C raises KeyboardInterrupt on the spot. Raises RegistrationRefused when the site does not accept
-        the worker, ConnectionFailed with ``retry`` off, and whatever the watcher raised beside a request.
+        the worker, ConnectionFailed with ``retry`` off, StateUnavailable if ``state_dir`` cannot be used, and whatever
+        the watcher raised beside a request.
         """
+        state = self._open_state() if self._keeps_state else None
+        # Another process for the same space is another worker: only so can the site tell a second one from a return.
+        own = state.worker_id if state is not None else f"{socket.gethostname()[:60]}-{self._boot_id}"
+        self._worker_id = self._worker_id or own
+        try:
+            self._run()
+        finally:
+            self._outbox.close()
+            if state is not None:
+                state.close()
+
+    def _open_state(self) -> State | None:
+        try:
+            if self._state_dir is not None:
+                state = open_state(Path(self._state_dir), self._host, self._space)
+            else:
+                state = open_default(self._host, self._space)
+        except StateUnavailable as error:
+            if self._state_dir is not None:
+                raise
+            log.warning("%s: results are kept in memory only", error.message)
+            return None
+        outbox = DiskOutbox(state.results)
+        self._outbox = outbox
+        if outbox.restored:
+            self._watcher.restored(outbox.restored)
+        return state
+
+    def _run(self) -> None:
         self._runner.start()
         threading.Thread(target=self._tick, daemon=True).start()
         with Signals(lambda number: self.stop(finish=number == signal.SIGTERM)):
@@ -109,7 +151,7 @@ class Worker:
 
     def stop(self, *, finish: bool = False) -> None:
         """End ``run``. With ``finish``, what runs is finished and handed in first, and nothing new is taken."""
-        if not finish or not self._connection.is_open:
+        if not finish or not (self._connection.is_open or self._outbox.lasting):
             self._stopping.set()
             # Dropped before they notice: what a handler returns because it was interrupted is nobody's result.
             self._runner.drop(running=True)
@@ -303,8 +345,12 @@ class Worker:
         self._connection.emit(events.DRAIN, {})
         self._runner.drop(running=False)
         self._runner.stop()
+        left_at = time.monotonic()
         while not self._runner.join(TICK_S) and not self._stopping.is_set():
-            pass
+            if self._connection.is_open:
+                left_at = time.monotonic()
+            elif time.monotonic() - left_at > PARTING_S:
+                self._runner.hurry()
         deadline = time.monotonic() + LAST_WORDS_S
         while len(self._outbox) and time.monotonic() < deadline and not self._stopping.wait(TICK_S):
             pass

@@ -7,7 +7,7 @@ import os
 import sys
 
 from project.wire.limits import MAX_CAPACITY
-from project.worker.errors import RegistrationRefused
+from project.worker.errors import RegistrationRefused, StateUnavailable
 from project.worker.mock.journal import Journal
 from project.worker.mock.model import MockModel
 from project.worker.worker import Worker
@@ -27,12 +27,15 @@ def main(arguments: list[str] | None = None) -> None:
             space=options.spaces,
             token=options.token,
             capacity=options.capacity,
+            state_dir=options.state_dir,
             watcher=journal,
         )
         worker.run()
     except RegistrationRefused:
         # The journal has said why.
         sys.exit(1)
+    except StateUnavailable as error:
+        sys.exit(f"ERROR {error.message}")
     except KeyboardInterrupt:
         # The second Ctrl+C: the statistics still hold.
         journal.statistics()
@@ -62,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         help="the space's worker token; needed unless the site runs on this machine (or SPACES_WORKER_TOKEN)",
     )
     parser.add_argument("--capacity", type=int, default=16, help="requests to keep at hand (default %(default)s)")
+    parser.add_argument("--state-dir", metavar="DIR", help="folder of results to hand in (default: one in your home)")
     parser.add_argument("--fail-rate", type=float, default=0.0, help="share of requests to fail, from 0 to 1")
     parser.add_argument("--seed", type=int, help="make the pretended work repeatable")
     return parser

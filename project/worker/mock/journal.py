@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ class Journal(WorkerEvents):
         self._received = 0
         self._ended = {"completed": 0, "failed": 0}
         self._run_s = 0.0
+        self._restored: set[str] = set()
 
     def banner(self) -> None:
         """Say who serves what."""
@@ -110,6 +111,16 @@ class Journal(WorkerEvents):
     def cancelled(self, job: Job, reason: str) -> None:
         """See the base class."""
         self._line("INFO", f"Request {job.id} cancelled: {reason}")
+
+    def restored(self, request_ids: Sequence[str]) -> None:
+        """See the base class."""
+        self._restored.update(request_ids)
+        self._line("INFO", f"Results of an earlier run to hand in: {len(request_ids)}")
+
+    def recorded(self, request_id: str) -> None:
+        """See the base class."""
+        if request_id in self._restored:
+            self._line("✓", f"Result of {request_id}, of an earlier run, is recorded")
 
     def rejected(self, request_id: str, code: str, message: str) -> None:
         """See the base class."""
