@@ -9,7 +9,7 @@ from project.load.engine.clock import now_us
 from project.load.engine.state import State
 from project.load.engine.waits import backoff, stopped_within
 from project.load.errors import CallFailed
-from project.load.targets.base import Answer, Session
+from project.load.targets.base import Session
 
 ADJUST_S = 0.05
 LONG_THINK_S = 1.0
@@ -101,8 +101,7 @@ class ClosedDriver:
         try:
             answer = await session.call()
         except asyncio.CancelledError:
-            state.recorder.counts.unfinished += 1
-            state.ended(intended_us, sent_us, now_us(), Answer("unfinished"))
+            state.unfinished(intended_us, sent_us, now_us())
             raise
         finally:
             state.in_flight -= 1

@@ -87,8 +87,8 @@ class OpenDriver:
         try:
             answer = await session.call()
         except asyncio.CancelledError:
-            answer = Answer("unfinished")
-            state.recorder.counts.unfinished += 1
+            state.unfinished(intended_us, sent_us, now_us())
+            raise
         finally:
             state.in_flight -= 1
         state.ended(intended_us, sent_us, now_us(), answer)

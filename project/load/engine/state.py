@@ -57,6 +57,12 @@ class State:
         else:
             self.silent_since_us = None
 
+    def unfinished(self, intended_us: int, sent_us: int, now_us_: int) -> None:
+        """One call is given up at the end. It is a failure, unless somebody broke the run off."""
+        self.recorder.counts.unfinished += 1
+        if self.outcome == "finished":
+            self.ended(intended_us, sent_us, now_us_, Answer("unfinished"))
+
     def connection_failed(self, at_us: int) -> None:
         """The target could not be reached, or left; too long of this and it counts as lost."""
         if self.silent_since_us is None:

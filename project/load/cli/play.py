@@ -1,0 +1,161 @@
+"""Plays one scenario for the command line: signals, live view, progress file, results, exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from project.load.cli.view import View, show_result
+from project.load.core.record import RunRecord
+from project.load.core.thresholds import CRITICAL, WARNING, Threshold, judge
+from project.load.core.validity import validate
+from project.load.engine.gauge import raise_fds_limit
+from project.load.engine.loops import run_in_loop
+from project.load.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_INVALID,
+    EXIT_PASSED,
+    EXIT_TARGET_LOST,
+    EXIT_TERMINATED,
+    LoadError,
+    OutputFailed,
+)
+from project.load.output.folder import RESULTS, Results, make_folder, write_record
+from project.load.output.progress import ProgressFile
+from project.load.scenarios.scenario import Conductor, Scenario
+from project.load.targets.kinds import TargetOptions, make_target
+
+OUTCOME_EXITS = {
+    "interrupted": EXIT_INTERRUPTED,
+    "terminated": EXIT_TERMINATED,
+    "target_lost": EXIT_TARGET_LOST,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Everything a command line asks for."""
+
+    scenario: Scenario
+    options: Mapping[str, Any]
+    target: TargetOptions
+    output: Path | None
+    name: str = ""
+    seed: int = 1
+    thresholds: tuple[Threshold, ...] = ()
+    profile: str = ""
+    progress: Path | None = None
+    with_results: bool = True
+    strict: bool = False
+    allow_invalid: bool = False
+    quiet: bool = False
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """Kept in the record's configuration as they are."""
+
+
+def play(order: Order, console: Console) -> int:
+    """Play it; the exit code. Raises LoadError only for what keeps a run from beginning."""
+    file = ProgressFile(order.progress) if order.progress is not None else None
+    try:
+        return _play(order, console, file)
+    except LoadError as error:
+        if file is not None:
+            file.end("failed", error.exit_code, error=error.message)
+        raise
+
+
+def _play(order: Order, console: Console, file: ProgressFile | None) -> int:
+    raise_fds_limit(65_536)
+    folder = make_folder(order.output, order.name or order.scenario.name) if order.output is not None else None
+    conductor = Conductor(
+        lambda number: make_target(order.target, number), seed=order.seed, name=order.name or order.scenario.name
+    )
+    results = _results(order, folder, conductor)
+    try:
+        with View(console, order.name or order.scenario.name, quiet=order.quiet) as view:
+            conductor.watchers = (view.tell,) if file is None else (view.tell, file.tell)
+            conductor.sinks = () if results is None else (results.take,)
+            record = run_in_loop(_conduct(conductor, order))
+    except LoadError:
+        if folder is not None and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+    record.config = _config(order)
+    record.validity = validate(record)
+    record.verdict = judge(record, order.thresholds, order.profile)
+    if not order.quiet:
+        show_result(console, record)
+    code = exit_code(record, strict=order.strict, allow_invalid=order.allow_invalid)
+    problem = _keep(folder, record, results)
+    if problem is not None:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"✗ {problem.message}", style="red", markup=False)
+        code = problem.exit_code
+    elif folder is not None and not order.quiet:
+        console.print(f"Results: {folder}")
+    if file is not None:
+        file.end(record.outcome, code, folder=folder, error=problem.message if problem is not None else "")
+    return code
+
+
+def _results(order: Order, folder: Path | None, conductor: Conductor) -> Results | None:
+    if folder is None or not order.with_results:
+        return None
+
+    def epoch_s(at_us: int) -> float:
+        run = conductor.current
+        return run.started_at + (at_us - run.start_us) / 1e6 if run is not None else 0.0
+
+    return Results(folder / RESULTS, epoch_s)
+
+
+def _keep(folder: Path | None, record: RunRecord, results: Results | None) -> OutputFailed | None:
+    """Write everything that can be written; the first problem."""
+    problem: OutputFailed | None = None
+    try:
+        if results is not None:
+            results.close()
+    except OutputFailed as error:
+        problem = error
+    try:
+        if folder is not None:
+            write_record(folder, record)
+    except OutputFailed as error:
+        problem = problem or error
+    return problem
+
+
+async def _conduct(conductor: Conductor, order: Order) -> RunRecord:
+    loop = asyncio.get_running_loop()
+    if sys.platform != "win32":
+        for name, outcome in ((signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")):
+            loop.add_signal_handler(name, conductor.stop, outcome)
+    return await order.scenario.play(conductor, order.options)
+
+
+def _config(order: Order) -> dict[str, Any]:
+    return {
+        **dict(order.options),
+        "timeout_s": order.target.timeout_s,
+        "method": order.target.method,
+        "path": order.target.path,
+        "headers": sorted(order.target.headers),  # names only: values may be secrets
+        **dict(order.notes),
+    }
+
+
+def exit_code(record: RunRecord, *, strict: bool = False, allow_invalid: bool = False) -> int:
+    """The code a run ends with: how it ended comes first, then whether it is valid, then its verdict."""
+    if record.outcome in OUTCOME_EXITS:
+        return OUTCOME_EXITS[record.outcome]
+    if not record.validity.valid and not allow_invalid:
+        return EXIT_INVALID
+    failing = (CRITICAL, WARNING) if strict else (CRITICAL,)
+    return EXIT_FAILED if record.verdict.level in failing else EXIT_PASSED

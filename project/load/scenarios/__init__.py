@@ -1,0 +1,1 @@
+"""What kinds of run there are. ``scenarios.table`` names them all; a module each kind."""
