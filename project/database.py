@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from project.config import Settings
 from project.core.model import SpaceSettings
+from project.core.spaces import described
 from project.storage.sql import schema
 from project.storage.sql.snapshot import snapshot
 
@@ -41,15 +42,5 @@ def _space(row: sa.Row[Any]) -> dict[str, Any]:
         "created_at": row.created_at,
     }
     if settings.card_type == "websockets":
-        space["websockets_config"] = {
-            "enable_prompt": settings.enable_prompt,
-            "enable_audio": settings.enable_audio,
-            "enable_video": settings.enable_video,
-            "enable_file_upload": settings.enable_file_upload,
-            "rate_limit_seconds": settings.rate_limit_s,
-            "max_queue": settings.max_queue,
-            "max_workers": settings.max_workers,
-            "run_timeout_seconds": settings.run_timeout_s,
-            "queue_timeout_seconds": settings.queue_timeout_s,
-        }
+        space["websockets_config"] = described(settings)
     return space

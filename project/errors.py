@@ -224,6 +224,18 @@ class LastAdmin(Conflict):
     code = "last_admin"
 
 
+class KeyReused(Conflict):
+    """That Idempotency-Key was used for another submission."""
+
+    code = "idempotency_key_reused"
+
+
+class AlreadyRetried(Conflict):
+    """That request was tried again already."""
+
+    code = "already_retried"
+
+
 class StaleLease(Conflict):
     """This attempt was given to another worker, or has ended."""
 
@@ -268,6 +280,13 @@ class QueueFull(TryLater):
     """The queue of this space is full."""
 
     code = "queue_full"
+    status = 429
+
+
+class OwnQueueFull(TryLater):
+    """You have as many requests waiting in this space as one person may."""
+
+    code = "own_queue_full"
     status = 429
 
 

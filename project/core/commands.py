@@ -8,12 +8,17 @@ from typing import Any
 
 from project.core.leases import Verdict
 from project.core.model import Request, StoredFile
+from project.core.ordering import Order
 from project.core.states import Status
 
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Keep a new request. ``id`` is random and made by the caller."""
+    """Keep a new request. ``id`` is random and made by the caller.
+
+    ``key`` is the person's own name for it: for ``key_age_s`` the same one with the same ``fingerprint`` of the body
+    means the same request. ``busy_s`` is how long to wait when a queue is full.
+    """
 
     id: str
     space_id: str
@@ -27,14 +32,33 @@ class Submit:
     max_queue: int = 1000
     max_attempts: int = 3
     files: tuple[StoredFile, ...] = ()
+    max_queue_per_user: int = 0
+    order: Order = "fifo"
+    busy_s: float = 5.0
+    key: str = ""
+    fingerprint: str = ""
+    key_age_s: float = 86400.0
+    retry_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The request as kept, and its place: 1 is the next to be handed out."""
+    """The request as kept, and its place: 1 is the next to be handed out, None: it does not wait any more.
+
+    ``repeated``: it had been kept before, under the same key.
+    """
 
     request: Request
-    position: int
+    position: int | None
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an idempotency key stands for."""
+
+    fingerprint: str
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +81,17 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Record how an attempt ended, if it still holds its lease (``core.leases.judge``)."""
+    """Record how an attempt ended, if it still holds its lease (``core.leases.judge``).
+
+    ``result`` is None when the site itself gives the attempt up; a later answer of the worker is then too late.
+    """
 
     request_id: str
     space_id: str
     connection_id: str
     lease_id: str
     status: Status
-    result: Mapping[str, Any]
+    result: Mapping[str, Any] | None
     now: float
     error: str | None = None
     code: str | None = None

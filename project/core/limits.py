@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from project.core.commands import Submit
-from project.errors import QueueFull, RateLimited, TryLater
+from project.core.ordering import Line
+from project.errors import OwnQueueFull, QueueFull, RateLimited, TryLater
 
 
-def refuse_submission(command: Submit, *, queued: int, last_at: float | None) -> TryLater | None:
+def refuse_submission(command: Submit, line: Line, *, last_at: float | None) -> TryLater | None:
     """Why a submission is not taken now, or None. ``last_at`` is when the same person last submitted to the space."""
     if command.rate_limit_s > 0 and last_at is not None:
         wait_s = last_at + command.rate_limit_s - command.now
         if wait_s > 0:
             return RateLimited(retry_after_s=wait_s)
-    if queued >= command.max_queue:
-        return QueueFull(retry_after_s=5.0)
+    if line.waiting >= command.max_queue:
+        return QueueFull(retry_after_s=command.busy_s)
+    if 0 < command.max_queue_per_user <= line.own_waiting:
+        return OwnQueueFull(retry_after_s=command.busy_s)
     return None

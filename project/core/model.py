@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from project.core.ordering import Order
 from project.core.states import TERMINAL, Status
 
 Role = Literal["user", "admin"]
@@ -55,7 +56,11 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class SpaceSettings:
-    """What an operator decides about a space (the guide's form fields, and the relay's limits)."""
+    """What an operator decides about a space (the guide's form fields, and the relay's limits).
+
+    ``max_queue_per_user`` 0: no bound but the queue's own. ``capacity``: how many requests one worker may have at
+    hand; 0: as many as it asks for.
+    """
 
     name: str
     description: str = ""
@@ -69,6 +74,10 @@ class SpaceSettings:
     rate_limit_s: float = 0.0
     max_workers: int = 1
     max_queue: int = 1000
+    max_queue_per_user: int = 0
+    order: Order = "fifo"
+    capacity: int = 0
+    queue_while_offline: bool = False
     run_timeout_s: float = 120.0
     queue_timeout_s: float = 3600.0
 
@@ -135,6 +144,8 @@ class Request:
     """What a user submitted, and how far it has come.
 
     ``seq`` is the store's own number: the order of a space is the order of ``seq``, never of a clock.
+    ``turn`` comes before it, see ``core.ordering``. ``retry_reason`` is why the attempt before this one was lost.
+    ``retry_of`` names the failed request that an administrator had tried again by this one.
     ``lease_id`` stays set while a request is queued again after a broken connection, so that the same worker,
     back with that lease, may take its attempt up again; any other claim replaces it.
     """
@@ -168,6 +179,9 @@ class Request:
     error: str | None = None
     code: str | None = None
     run_s: float | None = None
+    turn: int = 0
+    retry_reason: str | None = None
+    retry_of: str | None = None
     files: tuple[StoredFile, ...] = field(default=())
 
     @property

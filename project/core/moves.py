@@ -25,7 +25,12 @@ def transition(before: Request | None, after: Request, *, at: float, reason: str
     return Transition(after.id, at, before.status if before else None, after.status, after.attempt, reason)
 
 
-def submitted(command: Submit) -> Request:
+def why(after: Request) -> str:
+    """The reason to be noted of a move: why it ended, or why it was queued again."""
+    return after.code or (after.retry_reason if after.status is Status.QUEUED else None) or ""
+
+
+def submitted(command: Submit, turn: int) -> Request:
     """A new request, not yet numbered (``seq`` 0)."""
     return Request(
         id=command.id,
@@ -41,6 +46,8 @@ def submitted(command: Submit) -> Request:
         run_timeout_s=command.run_timeout_s,
         max_attempts=command.max_attempts,
         files=command.files,
+        turn=turn,
+        retry_of=command.retry_of,
     )
 
 
@@ -86,6 +93,7 @@ def resumed(request: Request, *, connection_id: str, now: float, lease_s: float,
         connection_id=connection_id,
         lease_until=now + lease_s,
         started_at=request.started_at or (now if started else None),
+        retry_reason=request.retry_reason if request.attempt > 1 else None,
     )
 
 
@@ -130,8 +138,12 @@ def finishing(request: Request, command: Finish) -> tuple[Request, ...]:
     return (*steps, done)
 
 
-def lost(request: Request, *, keep_lease: bool, now: float) -> Request:
-    """The worker is gone: back to its old place with time to be served, or, out of attempts, to its end."""
+def lost(request: Request, *, keep_lease: bool, now: float, reason: str) -> Request:
+    """The worker is gone: back to its old place with time to be served, or, out of attempts, to its end.
+
+    ``reason`` is one of ``core.reasons.RETRIES``.
+    """
+    request = replace(request, retry_reason=reason)
     if after_loss(request) is Status.FAILED:
         return ended(request, status=Status.FAILED, code="worker_lost", now=now)
     return replace(
@@ -156,5 +168,5 @@ def expired(request: Request, *, now: float) -> Request:
     if code is not None:
         return ended(request, status=Status.FAILED, code=code, now=now)
     if request.status is Status.PROCESSING and request.lease_until is not None and request.lease_until <= now:
-        return lost(request, keep_lease=bool(request.worker_id), now=now)
+        return lost(request, keep_lease=bool(request.worker_id), now=now, reason="lease_expired")
     return request

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass, fields
+from typing import Any, Final, cast, get_args
 
 from project.core.model import SpaceSettings
+from project.core.ordering import Order
 from project.errors import FieldInvalid
 
 CARD_TYPES: Final = ("websockets", "link")
@@ -15,12 +17,50 @@ COVER_TYPES: Final = ("image", "emoji")
 MOST_NAME_CHARS: Final = 100
 MOST_DESCRIPTION_CHARS: Final = 5000
 _COVER_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")
-_SWITCHES: Final = {
-    "ws_enable_prompt": "enable_prompt",
-    "ws_enable_audio": "enable_audio",
-    "ws_enable_video": "enable_video",
-    "ws_enable_file_upload": "enable_file_upload",
-}
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A setting that is a number: its name, the field of the form, and what it may be. ``default`` is the model's."""
+
+    name: str
+    field: str
+    least: float
+    most: float
+    whole: bool = True
+
+    @property
+    def default(self) -> float:
+        """The value of a field that is left out or empty."""
+        return float(_DEFAULTS[self.name])
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A setting that is on or off; off when its field is left out, as an unticked box is."""
+
+    name: str
+    field: str
+
+
+INPUTS: Final = (
+    Switch("enable_prompt", "ws_enable_prompt"),
+    Switch("enable_audio", "ws_enable_audio"),
+    Switch("enable_video", "ws_enable_video"),
+    Switch("enable_file_upload", "ws_enable_file_upload"),
+)
+SWITCHES: Final = (*INPUTS, Switch("queue_while_offline", "ws_queue_while_offline"))
+NUMBERS: Final = (
+    Number("rate_limit_s", "ws_rate_limit_seconds", 0, 86400, whole=False),
+    Number("max_queue", "ws_max_queue", 1, 100_000),
+    Number("max_queue_per_user", "ws_max_queue_per_user", 0, 100_000),
+    Number("run_timeout_s", "ws_run_timeout_seconds", 1, 86400, whole=False),
+    Number("queue_timeout_s", "ws_queue_timeout_seconds", 1, 7 * 86400, whole=False),
+    Number("max_workers", "ws_max_workers", 1, 64),
+    Number("capacity", "ws_capacity", 0, 1024),
+)
+ORDERS: Final[tuple[Order, ...]] = get_args(Order)
+_DEFAULTS: Final[dict[str, Any]] = {entry.name: entry.default for entry in fields(SpaceSettings)}
 _ON: Final = ("on", "true", "1", "yes")
 
 
@@ -35,17 +75,29 @@ def parse_settings(form: Mapping[str, str]) -> SpaceSettings:
         card_type=_choice(form, "card_type", CARD_TYPES),
         cover=_cover(form),
         cover_type=_choice(form, "cover_type", COVER_TYPES),
-        rate_limit_s=_number(form, "ws_rate_limit_seconds", 0.0, least=0.0, most=86400.0),
-        max_workers=int(_number(form, "ws_max_workers", 1, least=1, most=64)),
-        max_queue=int(_number(form, "ws_max_queue", 1000, least=1, most=100_000)),
-        run_timeout_s=_number(form, "ws_run_timeout_seconds", 120.0, least=1.0, most=86400.0),
-        queue_timeout_s=_number(form, "ws_queue_timeout_seconds", 3600.0, least=1.0, most=7 * 86400.0),
-        **{name: form.get(field, "").lower() in _ON for field, name in _SWITCHES.items()},
+        order=cast(Order, _choice(form, "ws_order", ORDERS)),
+        **{option.name: _number(form, option) for option in NUMBERS},
+        **{option.name: form.get(option.field, "").lower() in _ON for option in SWITCHES},
     )
-    takes_something = any(getattr(settings, name) for name in _SWITCHES.values())
+    takes_something = any(getattr(settings, option.name) for option in INPUTS)
     if settings.card_type == "websockets" and not takes_something:
         raise FieldInvalid("Enable at least one kind of input", field="ws_enable_prompt")
     return settings
+
+
+def form_of(settings: SpaceSettings) -> dict[str, str]:
+    """The fields that describe these settings: what ``parse_settings`` would read them from."""
+    form = {name: str(getattr(settings, name)) for name in ("name", "description", "card_type", "cover", "cover_type")}
+    form["ws_order"] = settings.order
+    form |= {option.field: f"{getattr(settings, option.name):.10g}" for option in NUMBERS}
+    return form | {option.field: "on" if getattr(settings, option.name) else "" for option in SWITCHES}
+
+
+def described(settings: SpaceSettings) -> dict[str, Any]:
+    """The settings of a live space as plain data; the names are the form's, without their prefix."""
+    found: dict[str, Any] = {option.field.removeprefix("ws_"): getattr(settings, option.name) for option in SWITCHES}
+    found |= {option.field.removeprefix("ws_"): getattr(settings, option.name) for option in NUMBERS}
+    return found | {"order": settings.order}
 
 
 def _name(form: Mapping[str, str]) -> str:
@@ -84,12 +136,14 @@ def _cover(form: Mapping[str, str]) -> str:
     return cover or "default.png"
 
 
-def _number(form: Mapping[str, str], field: str, default: float, *, least: float, most: float) -> float:
-    text = form.get(field, "").strip()
+def _number(form: Mapping[str, str], option: Number) -> Any:
+    text = form.get(option.field, "").strip()
     try:
-        value = float(text) if text else float(default)
+        value = float(text) if text else option.default
     except ValueError:
-        raise FieldInvalid(f"{field} must be a number", field=field) from None
-    if not least <= value <= most:
-        raise FieldInvalid(f"{field} must be from {least:g} to {most:g}", field=field)
-    return value
+        raise FieldInvalid(f"{option.field} must be a number", field=option.field) from None
+    if not option.least <= value <= option.most:
+        raise FieldInvalid(f"{option.field} must be from {option.least:g} to {option.most:g}", field=option.field)
+    if option.whole and value != int(value):
+        raise FieldInvalid(f"{option.field} must be a whole number", field=option.field)
+    return int(value) if option.whole else value

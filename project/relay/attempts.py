@@ -153,7 +153,7 @@ class Attempts:
         if connection is None:
             return
         keep_lease = connection.worker.protocol > 1
-        self._store.presence.leave(connection_id)
+        self._store.presence.leave(connection_id, now=self._clock())
         # Only now: whoever is woken asks the store at once, and would find the worker still there.
         self._publisher.space_changed(connection.worker.space_id)
         for request in self._store.requests.release(connection_id, keep_lease=keep_lease, now=self._clock()):

@@ -19,6 +19,8 @@ from project.relay.views import RequestView, SpaceView, iso
 from project.storage.port import Page, Store, Submit, Submitted
 from project.wire import events
 
+KEY_AGE_S = 86400.0
+"""How long an idempotency key stands for its request."""
 RECHECK_S = 1.0
 """A hint may be missed (another node, a lost message): whoever waits asks the store this often anyway."""
 
@@ -78,6 +80,9 @@ class Relay:
                 run_timeout_s=settings.run_timeout_s,
                 rate_limit_s=settings.rate_limit_s,
                 max_queue=settings.max_queue,
+                max_queue_per_user=settings.max_queue_per_user,
+                order=settings.order,
+                key_age_s=KEY_AGE_S,
                 max_attempts=self._max_attempts,
                 files=tuple(replace(file, request_id=request_id) for file in submission.files),
             )

@@ -12,7 +12,7 @@ from project.errors import TryLater
 from project.relay.connections import Connections, Link
 from project.relay.dispatch import Dispatcher
 from project.relay.publish import Publisher
-from project.relay.service import Relay
+from project.relay.service import KEY_AGE_S, Relay
 from project.runtime import Runtime
 from project.storage.port import Store
 from project.wire import events
@@ -58,8 +58,7 @@ class Upkeep:
     def start(self, *, alone: bool) -> None:
         """Begin. ``alone`` when no other node shares the store: then every worker it remembers is of a past life."""
         now = self._clock()
-        for connection_id in self._store.presence.clear_stale(now=now, stale_after_s=-1.0 if alone else STALE_NODE_S):
-            self._store.presence.leave(connection_id)
+        self._store.presence.clear_stale(now=now, stale_after_s=-1.0 if alone else STALE_NODE_S)
         # Workers that held attempts when the site went away get the time to come back and say so.
         self._store.requests.extend_leases(now + self._lease_s)
         self._store.presence.beat(self._node_id, now=now)
@@ -70,7 +69,7 @@ class Upkeep:
         self._stopped = True
         for connection in self._connections.all():
             self._link.send(connection.id, events.SITE_DRAINING, {"reason": "the site is stopping"})
-        self._store.presence.end_node(self._node_id)
+        self._store.presence.end_node(self._node_id, now=self._clock())
 
     def _serve(self) -> None:
         due = {self._sweep: 0.0, self._beat: 0.0, self._purge: PURGE_S}
@@ -108,7 +107,9 @@ class Upkeep:
 
     def _beat(self) -> None:
         self._store.presence.beat(self._node_id, now=self._clock())
+        self._store.presence.clear_stale(now=self._clock(), stale_after_s=STALE_NODE_S)
 
     def _purge(self) -> None:
         self._store.accounts.purge_sessions(self._clock())
+        self._store.requests.purge_keys(self._clock() - KEY_AGE_S)
         self._sweep_files(self._store.requests.file_ids())

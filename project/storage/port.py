@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from project.core.commands import Claim, Finish, Finished, Renew, Report, Resume, Resumed, Submit, Submitted
+from project.core.commands import Claim, Finish, Finished, Kept, Renew, Report, Resume, Resumed, Submit, Submitted
 from project.core.model import (
     Request,
     Space,
@@ -35,6 +35,7 @@ __all__ = [
     "Finished",
     "InboxStore",
     "KeyStore",
+    "Kept",
     "Page",
     "Pending",
     "PresenceStore",
@@ -64,7 +65,10 @@ class RequestStore(Protocol):
     """Requests, their leases, their files and their history."""
 
     def submit(self, command: Submit) -> Submitted:
-        """Keep a request. Raises SpaceNotFound, RateLimited (with ``retry_after_s``), QueueFull."""
+        """Keep a request, or find the one its key stands for.
+
+        Raises SpaceNotFound, RateLimited (with ``retry_after_s``), QueueFull, OwnQueueFull, KeyReused, AlreadyRetried.
+        """
 
     def claim(self, command: Claim) -> tuple[Request, ...]:
         """Move requests from queued to processing, oldest first, files included. Empty if none wait.
@@ -115,9 +119,30 @@ class RequestStore(Protocol):
         """Spaces with at least one queued request."""
 
     def list(
-        self, *, user_id: str | None = None, space_id: str | None = None, limit: int = 50, before_seq: int | None = None
+        self,
+        *,
+        user_id: str | None = None,
+        space_id: str | None = None,
+        codes: Collection[str] = (),
+        limit: int = 50,
+        before_seq: int | None = None,
     ) -> Page:
-        """Requests newest first, of a user, a space, or all. Payload and result included."""
+        """Requests newest first, of a user, a space, or all. Payload and result included.
+
+        With ``codes``, only those that failed for one of these reasons.
+        """
+
+    def keyed(self, user_id: str, key: str, *, since: float) -> Kept | None:
+        """What a person's idempotency key stands for, if it was used after ``since``."""
+
+    def purge_keys(self, before: float) -> int:
+        """Forget the idempotency keys used up to then; how many."""
+
+    def retries(self, request_ids: Collection[str]) -> Mapping[str, str]:
+        """The request by which each of these was tried again, where there is one."""
+
+    def recent_runs(self, space_id: str, *, limit: int) -> tuple[float, ...]:
+        """How long the space's last completed runs took, newest first, in seconds."""
 
     def history(self, request_id: str) -> tuple[Transition, ...]:
         """Every move of a request, oldest first."""
@@ -172,14 +197,17 @@ class PresenceStore(Protocol):
     def beat(self, node_id: str, *, now: float) -> None:
         """The node is alive."""
 
-    def end_node(self, node_id: str) -> None:
+    def end_node(self, node_id: str, *, now: float) -> None:
         """The node stops: its rows go."""
 
     def join(self, worker: Worker) -> None:
         """A worker has registered (replaces a row of the same connection)."""
 
-    def leave(self, connection_id: str) -> None:
+    def leave(self, connection_id: str, *, now: float) -> None:
         """A worker's connection is gone."""
+
+    def away_since(self, space_id: str) -> float | None:
+        """When the last of a space's workers went; None if there never was one. Only of meaning while none is there."""
 
     def set_draining(self, connection_id: str) -> None:
         """The worker takes no more work."""
@@ -188,7 +216,7 @@ class PresenceStore(Protocol):
         """Workers of live nodes, of one space or all."""
 
     def clear_stale(self, *, now: float, stale_after_s: float = 15.0) -> tuple[str, ...]:
-        """Forget rows of dead nodes; their connection ids."""
+        """Forget rows of dead nodes; their connection ids. Their workers are away since the node's last beat."""
 
 
 @dataclass(frozen=True, slots=True)

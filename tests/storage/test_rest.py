@@ -53,11 +53,28 @@ def test_presence_counts_only_live_nodes(store: Store) -> None:
     assert presence.clear_stale(now=105.0) == ("c2",)
     presence.set_draining("c1")
     assert presence.workers(now=105.0)[0].draining is True
-    presence.leave("c1")
-    assert presence.workers(now=105.0) == ()
+    presence.leave("c1", now=106.0)
+    assert presence.workers(now=106.0) == ()
     presence.join(one)
-    presence.end_node("n1")
-    assert presence.workers(now=105.0) == ()
+    presence.end_node("n1", now=107.0)
+    assert presence.workers(now=107.0) == ()
+
+
+def test_since_when_a_space_has_no_worker(store: Store) -> None:
+    presence = store.presence
+    assert presence.away_since("s") is None
+    presence.beat("n1", now=100.0)
+    presence.beat("n2", now=100.0)
+    presence.join(Worker("c1", "s", "n1", "w", "b", 2, 4, 90.0))
+    presence.leave("c1", now=106.0)
+    presence.leave("never there", now=200.0)
+    assert presence.away_since("s") == 106.0
+    presence.join(Worker("c2", "s", "n1", "w", "b", 2, 4, 107.0))
+    presence.join(Worker("c3", "t", "n2", "w", "b", 2, 4, 107.0))
+    presence.end_node("n1", now=110.0)
+    assert presence.away_since("s") == 110.0
+    presence.clear_stale(now=150.0)
+    assert presence.away_since("t") == 100.0, "the node was last heard of then"
 
 
 @pytest.mark.parametrize("writes", [True, False])

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
 
 from project.core import leases, limits, moves
 from project.core.leases import Verdict
 from project.core.model import Request, StoredFile, Transition
+from project.core.ordering import Line, turn_of
 from project.core.states import Status
-from project.errors import SpaceNotFound
+from project.errors import AlreadyRetried, KeyReused, SpaceNotFound
 from project.storage.port import (
     Claim,
     Finish,
     Finished,
+    Kept,
     Page,
     Pending,
     Renew,
@@ -57,6 +59,7 @@ class MemoryRequests:
         self._requests: dict[str, Request] = {}
         self._history: dict[str, list[Transition]] = {}
         self._files: dict[str, StoredFile] = {}
+        self._keys: dict[tuple[str, str], tuple[Kept, float]] = {}
         self._last_seq = 0
 
     def all(self) -> tuple[Request, ...]:
@@ -67,24 +70,34 @@ class MemoryRequests:
     def submit(self, command: Submit) -> Submitted:
         """See the port."""
         with self._lock:
+            earlier = self.keyed(command.user_id, command.key, since=command.now - command.key_age_s)
+            if command.key and earlier is not None:
+                if earlier.fingerprint != command.fingerprint:
+                    raise KeyReused(field="Idempotency-Key")
+                same = self._requests[earlier.request_id]
+                return Submitted(self._whole(same), self._places(same.space_id).get(same.id), repeated=True)
             if not self._has_space(command.space_id):
                 raise SpaceNotFound
-            queued = sum(1 for _ in self._queued(command.space_id))
-            refusal = limits.refuse_submission(command, queued=queued, last_at=self._last_at(command))
+            if command.retry_of and self.retries([command.retry_of]):
+                raise AlreadyRetried
+            line = self._line(command)
+            refusal = limits.refuse_submission(command, line, last_at=self._last_at(command))
             if refusal is not None:
                 raise refusal
             self._last_seq += 1
-            request = replace(moves.submitted(command), seq=self._last_seq, files=())
+            request = replace(moves.submitted(command, turn_of(command.order, line)), seq=self._last_seq, files=())
             self._requests[request.id] = request
             self._history[request.id] = [moves.transition(None, request, at=command.now)]
             for file in command.files:
                 self._files.setdefault(file.id, file)
-            return Submitted(self._whole(request), queued + 1)
+            if command.key:
+                self._keys[command.user_id, command.key] = (Kept(command.fingerprint, request.id), command.now)
+            return Submitted(self._whole(request), self._places(command.space_id)[request.id])
 
     def claim(self, command: Claim) -> tuple[Request, ...]:
         """See the port."""
         with self._lock:
-            waiting = list(self._queued(command.space_id))[: command.limit]
+            waiting = self._queue(command.space_id)[: command.limit]
             self._forget_returned({request.id for request in waiting if request.attempt})
             pairs = [
                 (
@@ -175,7 +188,9 @@ class MemoryRequests:
                 and request.worker_id == command.worker_id
                 and request.id not in keep
             ]
-            return Resumed(tuple(keep), self._lose(dropped, keep_lease=True, now=command.now))
+            return Resumed(
+                tuple(keep), self._lose(dropped, keep_lease=True, now=command.now, reason="worker_restarted")
+            )
 
     def release(self, connection_id: str, *, keep_lease: bool, now: float) -> tuple[Request, ...]:
         """See the port."""
@@ -185,7 +200,7 @@ class MemoryRequests:
                 for request in self._requests.values()
                 if request.status is Status.PROCESSING and request.connection_id == connection_id
             ]
-            return self._lose(held, keep_lease=keep_lease, now=now)
+            return self._lose(held, keep_lease=keep_lease, now=now, reason="connection_lost")
 
     def expire(self, now: float, *, limit: int = 500) -> tuple[Request, ...]:
         """See the port."""
@@ -227,7 +242,9 @@ class MemoryRequests:
         """See the port."""
         with self._lock:
             spaces = {self._requests[key].space_id for key in request_ids if key in self._requests}
-            places = {r.id: n for space_id in spaces for n, r in enumerate(self._queued(space_id), start=1)}
+            places: dict[str, int] = {}
+            for space_id in spaces:
+                places |= self._places(space_id)
             return {key: places[key] for key in request_ids if key in places}
 
     def queue_size(self, space_id: str) -> int:
@@ -241,7 +258,13 @@ class MemoryRequests:
             return frozenset(r.space_id for r in self._requests.values() if r.status is Status.QUEUED)
 
     def list(
-        self, *, user_id: str | None = None, space_id: str | None = None, limit: int = 50, before_seq: int | None = None
+        self,
+        *,
+        user_id: str | None = None,
+        space_id: str | None = None,
+        codes: Collection[str] = (),
+        limit: int = 50,
+        before_seq: int | None = None,
     ) -> Page:
         """See the port."""
         with self._lock:
@@ -250,9 +273,40 @@ class MemoryRequests:
                 for request in reversed(self._requests.values())
                 if user_id in (None, request.user_id)
                 and space_id in (None, request.space_id)
+                and (not codes or (request.status is Status.FAILED and request.code in codes))
                 and (before_seq is None or request.seq < before_seq)
             ]
             return Page(tuple(found[:limit]), found[limit - 1].seq if len(found) > limit else None)
+
+    def keyed(self, user_id: str, key: str, *, since: float) -> Kept | None:
+        """See the port."""
+        found = self._keys.get((user_id, key))
+        return found[0] if found is not None and found[1] > since else None
+
+    def purge_keys(self, before: float) -> int:
+        """See the port."""
+        with self._lock:
+            had = len(self._keys)
+            self._keys = {name: kept for name, kept in self._keys.items() if kept[1] > before}
+            return had - len(self._keys)
+
+    def retries(self, request_ids: Collection[str]) -> Mapping[str, str]:
+        """See the port."""
+        with self._lock:
+            return {r.retry_of: r.id for r in self._requests.values() if r.retry_of in request_ids and r.retry_of}
+
+    def recent_runs(self, space_id: str, *, limit: int) -> tuple[float, ...]:
+        """See the port."""
+        with self._lock:
+            runs = [
+                request.finished_at - request.started_at
+                for request in reversed(self._requests.values())
+                if request.space_id == space_id
+                and request.status is Status.COMPLETED
+                and request.started_at is not None
+                and request.finished_at is not None
+            ]
+            return tuple(runs[:limit])
 
     def history(self, request_id: str) -> tuple[Transition, ...]:
         """See the port."""
@@ -283,8 +337,25 @@ class MemoryRequests:
             for file_id in gone:
                 del self._files[file_id]
 
-    def _queued(self, space_id: str) -> Iterable[Request]:
-        return (r for r in self._requests.values() if r.status is Status.QUEUED and r.space_id == space_id)
+    def _queue(self, space_id: str) -> Sequence[Request]:
+        """Those that wait in a space, the next one first."""
+        waiting = [r for r in self._requests.values() if r.status is Status.QUEUED and r.space_id == space_id]
+        return sorted(waiting, key=lambda request: (request.turn, request.seq))
+
+    def _places(self, space_id: str) -> dict[str, int]:
+        return {request.id: place for place, request in enumerate(self._queue(space_id), start=1)}
+
+    def _line(self, command: Submit) -> Line:
+        open_ones = [r for r in self._requests.values() if not r.is_over and r.space_id == command.space_id]
+        waiting = [request for request in open_ones if request.status is Status.QUEUED]
+        own = [request for request in waiting if request.user_id == command.user_id]
+        return Line(
+            waiting=len(waiting),
+            own_waiting=len(own),
+            last_turn=max((request.turn for request in open_ones), default=0),
+            first_turn=min((request.turn for request in waiting if not request.attempt), default=None),
+            own_last_turn=max((request.turn for request in own if not request.attempt), default=None),
+        )
 
     def _last_at(self, command: Submit) -> float | None:
         of_person = (
@@ -300,15 +371,15 @@ class MemoryRequests:
             return None
         return request if leases.holds(request, space_id=space_id, lease_id=lease_id) else None
 
-    def _lose(self, requests: Iterable[Request], *, keep_lease: bool, now: float) -> tuple[Request, ...]:
-        pairs = [(request, moves.lost(request, keep_lease=keep_lease, now=now)) for request in requests]
-        return self._save(pairs, now, "worker_lost")
+    def _lose(self, requests: Iterable[Request], *, keep_lease: bool, now: float, reason: str) -> tuple[Request, ...]:
+        pairs = [(request, moves.lost(request, keep_lease=keep_lease, now=now, reason=reason)) for request in requests]
+        return self._save(pairs, now)
 
     def _save(self, pairs: Iterable[tuple[Request, Request]], now: float, reason: str = "") -> tuple[Request, ...]:
         changed = []
         for before, after in pairs:
             if before.status is not after.status:
-                row = moves.transition(before, after, at=now, reason=reason or after.code or "")
+                row = moves.transition(before, after, at=now, reason=reason or moves.why(after))
                 self._history[after.id].append(row)
             self._requests[after.id] = after
             changed.append(after)

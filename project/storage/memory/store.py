@@ -94,15 +94,17 @@ class MemoryPresence:
         self._lock = lock
         self._beats: dict[str, float] = {}
         self._workers: dict[str, Worker] = {}
+        self._absences: dict[str, float] = {}
 
     def beat(self, node_id: str, *, now: float) -> None:
         """See the port."""
         with self._lock:
             self._beats[node_id] = now
 
-    def end_node(self, node_id: str) -> None:
+    def end_node(self, node_id: str, *, now: float) -> None:
         """See the port."""
         with self._lock:
+            self._absences |= {w.space_id: now for w in self._workers.values() if w.node_id == node_id}
             self._beats.pop(node_id, None)
             self._workers = {key: worker for key, worker in self._workers.items() if worker.node_id != node_id}
 
@@ -111,10 +113,16 @@ class MemoryPresence:
         with self._lock:
             self._workers[worker.connection_id] = worker
 
-    def leave(self, connection_id: str) -> None:
+    def leave(self, connection_id: str, *, now: float) -> None:
         """See the port."""
         with self._lock:
-            self._workers.pop(connection_id, None)
+            worker = self._workers.pop(connection_id, None)
+            if worker is not None:
+                self._absences[worker.space_id] = now
+
+    def away_since(self, space_id: str) -> float | None:
+        """See the port."""
+        return self._absences.get(space_id)
 
     def set_draining(self, connection_id: str) -> None:
         """See the port."""
@@ -137,10 +145,12 @@ class MemoryPresence:
     def clear_stale(self, *, now: float, stale_after_s: float = 15.0) -> tuple[str, ...]:
         """See the port."""
         with self._lock:
-            self._beats = {node: at for node, at in self._beats.items() if at > now - stale_after_s}
+            beats = dict(self._beats)
+            self._beats = {node: at for node, at in beats.items() if at > now - stale_after_s}
             stale = tuple(key for key, worker in self._workers.items() if worker.node_id not in self._beats)
             for key in stale:
-                del self._workers[key]
+                worker = self._workers.pop(key)
+                self._absences[worker.space_id] = beats.get(worker.node_id, now)
             return stale
 
 

@@ -13,6 +13,7 @@ from project.storage.sql.lane import Lane
 
 _N = schema.nodes
 _W = schema.workers
+_A = schema.absences
 
 
 def live_workers(space_id: str | None, *, now: float, stale_after_s: float) -> sa.Select[Any]:
@@ -20,6 +21,13 @@ def live_workers(space_id: str | None, *, now: float, stale_after_s: float) -> s
     query = sa.select(_W).join(_N, _N.c.node_id == _W.c.node_id).where(_N.c.seen_at > now - stale_after_s)
     query = query if space_id is None else query.where(_W.c.space_id == space_id)
     return query.order_by(_W.c.connected_at, _W.c.connection_id)
+
+
+def _note_absence(connection: sa.Connection, leaving: Any, since: float) -> None:
+    """The spaces of the workers that ``leaving`` selects are without these since then."""
+    for space_id in connection.scalars(sa.select(_W.c.space_id).where(leaving).distinct()).all():
+        if not connection.execute(_A.update().where(_A.c.space_id == space_id).values(since=since)).rowcount:
+            connection.execute(_A.insert(), {"space_id": space_id, "since": since})
 
 
 class SqlPresence:
@@ -38,10 +46,11 @@ class SqlPresence:
 
         self._writer.call(apply)
 
-    def end_node(self, node_id: str) -> None:
+    def end_node(self, node_id: str, *, now: float) -> None:
         """See the port."""
 
         def apply(connection: sa.Connection) -> None:
+            _note_absence(connection, _W.c.node_id == node_id, now)
             connection.execute(_W.delete().where(_W.c.node_id == node_id))
             connection.execute(_N.delete().where(_N.c.node_id == node_id))
 
@@ -56,9 +65,19 @@ class SqlPresence:
 
         self._writer.call(apply)
 
-    def leave(self, connection_id: str) -> None:
+    def leave(self, connection_id: str, *, now: float) -> None:
         """See the port."""
-        self._run(_W.delete().where(_W.c.connection_id == connection_id))
+
+        def apply(connection: sa.Connection) -> None:
+            _note_absence(connection, _W.c.connection_id == connection_id, now)
+            connection.execute(_W.delete().where(_W.c.connection_id == connection_id))
+
+        self._writer.call(apply)
+
+    def away_since(self, space_id: str) -> float | None:
+        """See the port."""
+        query = sa.select(_A.c.since).where(_A.c.space_id == space_id)
+        return self._reader.call(lambda connection: connection.scalar(query))
 
     def set_draining(self, connection_id: str) -> None:
         """See the port."""
@@ -79,6 +98,10 @@ class SqlPresence:
         def apply(connection: sa.Connection) -> tuple[str, ...]:
             live = sa.select(_N.c.node_id).where(_N.c.seen_at > now - stale_after_s)
             stale = tuple(connection.scalars(sa.select(_W.c.connection_id).where(_W.c.node_id.not_in(live))))
+            nodes = sa.select(_W.c.node_id).where(_W.c.node_id.not_in(live)).distinct()
+            for node_id in connection.scalars(nodes).all():
+                beat = connection.scalar(sa.select(_N.c.seen_at).where(_N.c.node_id == node_id))
+                _note_absence(connection, _W.c.node_id == node_id, now if beat is None else beat)
             connection.execute(_W.delete().where(_W.c.node_id.not_in(live)))
             connection.execute(_N.delete().where(_N.c.seen_at <= now - stale_after_s))
             return stale

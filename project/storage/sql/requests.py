@@ -12,8 +12,8 @@ from project.core.leases import Verdict
 from project.core.model import Request, StoredFile, Transition
 from project.core.states import OPEN, Status
 from project.runtime import Completion
-from project.storage.port import Claim, Finish, Finished, Page, Renew, Report, Resume, Resumed, Submit, Submitted
-from project.storage.sql import rows, schema
+from project.storage.port import Claim, Finish, Finished, Kept, Page, Renew, Report, Resume, Resumed, Submit, Submitted
+from project.storage.sql import keys, queries, rows, schema
 from project.storage.sql.lane import Lane, Work
 from project.storage.sql.submitting import submit
 
@@ -31,17 +31,10 @@ _SIZES = (
 )
 _NEXT = (
     rows.REQUEST.where(_QUEUED, _T.c.space_id == sa.bindparam("space"))
-    .order_by(_T.c.seq)
+    .order_by(_T.c.turn, _T.c.seq)
     .limit(sa.bindparam("most", type_=sa.Integer))
 )
 _NEXT_LOCKED = _NEXT.with_for_update(skip_locked=True)
-_AHEAD = _T.alias("ahead")
-_POSITIONS = sa.select(
-    _T.c.id,
-    sa.select(sa.func.count())
-    .where(_AHEAD.c.status == Status.QUEUED.value, _AHEAD.c.space_id == _T.c.space_id, _AHEAD.c.seq <= _T.c.seq)
-    .scalar_subquery(),
-).where(_T.c.id.in_(sa.bindparam("ids", expanding=True)), _QUEUED)
 
 
 def _claim(connection: sa.Connection, commands: Sequence[Claim]) -> list[tuple[Request, ...]]:
@@ -80,7 +73,7 @@ def _save(
     for before, after in changes:
         changed.append(after)
         if before.status is not after.status:
-            history.append(moves.transition(before, after, at=now, reason=reason or after.code or ""))
+            history.append(moves.transition(before, after, at=now, reason=reason or moves.why(after)))
     rows.save(connection, changed, history)
     return tuple(changed)
 
@@ -97,7 +90,7 @@ def _finish(connection: sa.Connection, commands: Sequence[Finish]) -> list[Finis
         )
         if verdict is Verdict.RECORDED and request is not None:
             for after in moves.finishing(request, command):
-                history.append(moves.transition(request, after, at=command.now, reason=after.code or ""))
+                history.append(moves.transition(request, after, at=command.now, reason=moves.why(after)))
                 request = after
             current[command.request_id] = request
         outcomes.append(Finished(verdict, None if verdict is Verdict.UNKNOWN else request))
@@ -163,15 +156,15 @@ def _resume(connection: sa.Connection, command: Resume) -> Resumed:
         return Resumed(tuple(keep))
     others = rows.REQUEST.where(_PROCESSING, _T.c.space_id == command.space_id, _T.c.worker_id == command.worker_id)
     dropped = [r for r in map(rows.request_of, connection.execute(others)) if r.id not in keep]
-    changed = _lose(connection, dropped, keep_lease=True, now=command.now)
+    changed = _lose(connection, dropped, keep_lease=True, now=command.now, reason="worker_restarted")
     return Resumed(tuple(keep), changed)
 
 
 def _lose(
-    connection: sa.Connection, requests: Iterable[Request], *, keep_lease: bool, now: float
+    connection: sa.Connection, requests: Iterable[Request], *, keep_lease: bool, now: float, reason: str
 ) -> tuple[Request, ...]:
-    pairs = [(request, moves.lost(request, keep_lease=keep_lease, now=now)) for request in requests]
-    return _save(connection, pairs, now, "worker_lost")
+    pairs = [(request, moves.lost(request, keep_lease=keep_lease, now=now, reason=reason)) for request in requests]
+    return _save(connection, pairs, now)
 
 
 def _expire(connection: sa.Connection, now: float, limit: int) -> tuple[Request, ...]:
@@ -197,7 +190,7 @@ def _get(connection: sa.Connection, ids: Sequence[str]) -> list[Request | None]:
 
 def _positions(connection: sa.Connection, groups: Sequence[Collection[str]]) -> list[dict[str, int]]:
     wanted = {key for group in groups for key in group}
-    found: dict[str, int] = dict(connection.execute(_POSITIONS, {"ids": list(wanted)}).all())
+    found = rows.positions(connection, wanted)
     return [{key: found[key] for key in group if key in found} for group in groups]
 
 
@@ -261,7 +254,11 @@ class SqlRequests:
         held = rows.REQUEST.where(_PROCESSING, _T.c.connection_id == connection_id)
         return self._write(
             lambda connection: _lose(
-                connection, map(rows.request_of, connection.execute(held).all()), keep_lease=keep_lease, now=now
+                connection,
+                map(rows.request_of, connection.execute(held).all()),
+                keep_lease=keep_lease,
+                now=now,
+                reason="connection_lost",
             )
         )
 
@@ -300,23 +297,38 @@ class SqlRequests:
         return self._read(lambda connection: frozenset(connection.scalars(query)))
 
     def list(
-        self, *, user_id: str | None = None, space_id: str | None = None, limit: int = 50, before_seq: int | None = None
+        self,
+        *,
+        user_id: str | None = None,
+        space_id: str | None = None,
+        codes: Collection[str] = (),
+        limit: int = 50,
+        before_seq: int | None = None,
     ) -> Page:
         """See the port."""
-        query = rows.REQUEST.order_by(_T.c.seq.desc()).limit(limit + 1)
-        for column, value in ((_T.c.user_id, user_id), (_T.c.space_id, space_id)):
-            query = query if value is None else query.where(column == value)
-        query = query if before_seq is None else query.where(_T.c.seq < before_seq)
+        query = queries.newest_first(user_id, space_id, codes, limit=limit + 1, before_seq=before_seq)
         found = self._read(lambda connection: [rows.request_of(row) for row in connection.execute(query)])
         return Page(tuple(found[:limit]), found[limit - 1].seq if len(found) > limit else None)
 
+    def keyed(self, user_id: str, key: str, *, since: float) -> Kept | None:
+        """See the port."""
+        return self._read(lambda connection: keys.find(connection, user_id, key, since))
+
+    def purge_keys(self, before: float) -> int:
+        """See the port."""
+        return self._write(lambda connection: keys.purge(connection, before))
+
+    def retries(self, request_ids: Collection[str]) -> Mapping[str, str]:
+        """See the port."""
+        return self._read(lambda connection: queries.retries(connection, request_ids))
+
+    def recent_runs(self, space_id: str, *, limit: int) -> tuple[float, ...]:
+        """See the port."""
+        return self._read(lambda connection: queries.recent_runs(connection, space_id, limit))
+
     def history(self, request_id: str) -> tuple[Transition, ...]:
         """See the port."""
-        table = schema.history
-        columns = (table.c.request_id, table.c.at, table.c.before, table.c.after, table.c.attempt, table.c.reason)
-        query = sa.select(*columns).where(table.c.request_id == request_id).order_by(table.c.id)
-        found = self._read(lambda connection: connection.execute(query).all())
-        return tuple(Transition(i, at, b and Status(b), Status(a), n, reason) for i, at, b, a, n, reason in found)
+        return self._read(lambda connection: queries.history(connection, request_id))
 
     def add_file(self, file: StoredFile) -> None:
         """See the port."""

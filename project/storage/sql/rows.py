@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -30,6 +30,8 @@ _MUTABLE = tuple(
         "queue_timeout_s",
         "run_timeout_s",
         "max_attempts",
+        "turn",
+        "retry_of",
     }
 )
 REQUEST = sa.select(*(schema.requests.c[name] for name in _REQUEST_FIELDS))
@@ -40,6 +42,20 @@ _FILES = (
     .where(schema.files.c.request_id.in_(sa.bindparam("ids", expanding=True)))
     .order_by(schema.files.c.created_at, schema.files.c.id)
 )
+_AHEAD = schema.requests.alias("ahead")
+_POSITIONS = sa.select(
+    schema.requests.c.id,
+    sa.select(sa.func.count())
+    .where(
+        _AHEAD.c.status == Status.QUEUED.value,
+        _AHEAD.c.space_id == schema.requests.c.space_id,
+        sa.or_(
+            _AHEAD.c.turn < schema.requests.c.turn,
+            sa.and_(_AHEAD.c.turn == schema.requests.c.turn, _AHEAD.c.seq <= schema.requests.c.seq),
+        ),
+    )
+    .scalar_subquery(),
+).where(schema.requests.c.id.in_(sa.bindparam("ids", expanding=True)), schema.requests.c.status == Status.QUEUED.value)
 _UPDATE = (
     schema.requests.update()
     .where(schema.requests.c.seq == sa.bindparam("which"))
@@ -75,6 +91,13 @@ def load(connection: sa.Connection, ids: Iterable[str], *, files: bool = False) 
     rows = connection.execute(_BY_ID, {"ids": wanted}).all()
     attached = load_files(connection, wanted) if files else {}
     return {row[0]: request_of(row, attached.get(row[0], ())) for row in rows}
+
+
+def positions(connection: sa.Connection, ids: Collection[str]) -> dict[str, int]:
+    """Places in the queue (1 is next) of those requests that wait."""
+    if not ids:
+        return {}
+    return dict(connection.execute(_POSITIONS, {"ids": list(ids)}).all())
 
 
 def load_files(connection: sa.Connection, request_ids: Sequence[str]) -> Mapping[str, tuple[StoredFile, ...]]:

@@ -146,6 +146,13 @@ workers = sa.Table(
     sa.Column("draining", sa.Boolean, nullable=False),
 )
 
+absences = sa.Table(
+    "absences",
+    metadata,
+    sa.Column("space_id", sa.String(64), primary_key=True),
+    sa.Column("since", sa.Float, nullable=False),
+)
+
 requests = sa.Table(
     "requests",
     metadata,
@@ -178,6 +185,9 @@ requests = sa.Table(
     sa.Column("error", sa.Text),
     sa.Column("code", sa.String(64)),
     sa.Column("run_s", sa.Float),
+    sa.Column("turn", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("retry_reason", sa.String(64)),
+    sa.Column("retry_of", sa.String(64)),
     sa.CheckConstraint(_among("status", frozenset(Status)), name="status"),
     sa.CheckConstraint("attempt >= 0 AND attempt <= max_attempts", name="attempts"),
     sa.CheckConstraint("status <> 'processing' OR (lease_id IS NOT NULL AND lease_until IS NOT NULL)", name="leased"),
@@ -188,12 +198,44 @@ sa.Index(
     "ix_requests_open",
     requests.c.space_id,
     requests.c.status,
+    requests.c.turn,
     requests.c.seq,
     sqlite_where=sa.text(_among("status", OPEN)),
     postgresql_where=sa.text(_among("status", OPEN)),
 )
+sa.Index(
+    "ix_requests_waiting",
+    requests.c.space_id,
+    requests.c.user_id,
+    sqlite_where=sa.text("status = 'queued'"),
+    postgresql_where=sa.text("status = 'queued'"),
+)
+sa.Index(
+    "ix_requests_failed",
+    requests.c.code,
+    requests.c.seq,
+    sqlite_where=sa.text("status = 'failed'"),
+    postgresql_where=sa.text("status = 'failed'"),
+)
+sa.Index(
+    "uq_requests_retry_of",
+    requests.c.retry_of,
+    unique=True,
+    sqlite_where=sa.text("retry_of IS NOT NULL"),
+    postgresql_where=sa.text("retry_of IS NOT NULL"),
+)
 sa.Index("ix_requests_user", requests.c.user_id, requests.c.space_id, requests.c.seq)
 sa.Index("ix_requests_finished_at", requests.c.finished_at)
+
+submission_keys = sa.Table(
+    "submission_keys",
+    metadata,
+    sa.Column("user_id", sa.String(64), primary_key=True),
+    sa.Column("key", sa.String(200), primary_key=True),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("request_id", sa.String(64), nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False, index=True),
+)
 
 history = sa.Table(
     "history",

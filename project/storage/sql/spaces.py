@@ -54,6 +54,7 @@ class SqlSpaces:
         def apply(connection: sa.Connection) -> tuple[Request, ...]:
             connection.execute(_K.delete().where(_K.c.space_id == space_id))
             connection.execute(_S.delete().where(_S.c.id == space_id))
+            connection.execute(schema.absences.delete().where(schema.absences.c.space_id == space_id))
             of_space = schema.requests.c.space_id == space_id
             return cancel_open(connection, of_space, now=now, code="space_deleted")
 

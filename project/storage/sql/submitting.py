@@ -2,37 +2,136 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from project.core import limits, moves
 from project.core.model import Request
-from project.core.states import Status
-from project.errors import SpaceNotFound
-from project.storage.port import Submit, Submitted
-from project.storage.sql import rows, schema
+from project.core.ordering import Line, turn_of
+from project.core.states import OPEN, Status
+from project.errors import AlreadyRetried, SpaceNotFound
+from project.storage.port import Kept, Submit, Submitted
+from project.storage.sql import keys, rows, schema
 
 _T = schema.requests
+_QUEUED = _T.c.status == Status.QUEUED.value
+_OF_SPACES = _T.c.space_id.in_(sa.bindparam("spaces", expanding=True))
+_FRESH = _T.c.attempt == 0
 
 # Statements of the hot path are built once: building one costs more than running it.
-_COUNTS = (
-    sa.select(_T.c.space_id, sa.func.count())
-    .where(_T.c.status == Status.QUEUED.value, _T.c.space_id.in_(sa.bindparam("spaces", expanding=True)))
-    .group_by(_T.c.space_id)
+_LINES = (
+    sa.select(_T.c.space_id, _T.c.status, sa.func.count(), sa.func.max(_T.c.turn))
+    .where(_T.c.status.in_([status.value for status in OPEN]), _OF_SPACES)
+    .group_by(_T.c.space_id, _T.c.status)
+)
+_FIRST_TURNS = (
+    sa.select(_T.c.space_id, sa.func.min(_T.c.turn)).where(_QUEUED, _OF_SPACES, _FRESH).group_by(_T.c.space_id)
+)
+_OWN = (
+    sa.select(_T.c.space_id, _T.c.user_id, sa.func.count(), sa.func.max(sa.case((_FRESH, _T.c.turn), else_=sa.null())))
+    .where(_QUEUED, _OF_SPACES, _T.c.user_id.in_(sa.bindparam("users", expanding=True)))
+    .group_by(_T.c.space_id, _T.c.user_id)
 )
 _KNOWN_SPACES = sa.select(schema.spaces.c.id).where(schema.spaces.c.id.in_(sa.bindparam("spaces", expanding=True)))
+# Where several nodes share the store, two that count at once would both find the last place of a queue free: they
+# take a space's submissions one after another.
+_KNOWN_SPACES_LOCKED = _KNOWN_SPACES.order_by(schema.spaces.c.id).with_for_update()
 _INSERT = _T.insert().returning(_T.c.seq, sort_by_parameter_order=True)
+Person = tuple[str, str]
+"""A space and a user."""
 
 
-def queued_counts(connection: sa.Connection, space_ids: Collection[str]) -> Counter[str]:
-    """How many requests wait in each of these spaces."""
-    return Counter(dict(connection.execute(_COUNTS, {"spaces": list(space_ids)}).all()))
+@dataclass(slots=True)
+class _Lines:
+    """The lines of the spaces of a batch, and what the batch itself adds to them."""
+
+    spaces: dict[str, Line]
+    own: dict[Person, Line]
+
+    def of(self, command: Submit) -> Line:
+        own = self.own.get((command.space_id, command.user_id), Line())
+        line = self.spaces.get(command.space_id, Line())
+        return replace(line, own_waiting=own.own_waiting, own_last_turn=own.own_last_turn)
+
+    def grow(self, command: Submit, turn: int) -> None:
+        line = self.of(command)
+        first = turn if line.first_turn is None else min(line.first_turn, turn)
+        last = max(line.last_turn, turn)
+        self.spaces[command.space_id] = Line(waiting=line.waiting + 1, last_turn=last, first_turn=first)
+        own_last = turn if line.own_last_turn is None else max(line.own_last_turn, turn)
+        self.own[command.space_id, command.user_id] = Line(own_waiting=line.own_waiting + 1, own_last_turn=own_last)
 
 
-def _last_submissions(connection: sa.Connection, commands: Sequence[Submit]) -> dict[tuple[str, str], float]:
+def submit(connection: sa.Connection, commands: Sequence[Submit]) -> list[Any]:
+    """What becomes of each submission: Submitted, or why not."""
+    known = _known_spaces(connection, commands)
+    lines = _lines(connection, commands)
+    last = _last_submissions(connection, commands)
+    retried = _retried(connection, commands)
+    kept = keys.known(connection, [command for command in commands if command.key])
+    outcomes: list[Any] = []
+    accepted: list[tuple[int, Request]] = []
+    for command in commands:
+        earlier = kept.get((command.user_id, command.key)) if command.key else None
+        if earlier is not None:
+            outcomes.append(keys.judge(earlier, command))
+            continue
+        refusal = _refusal(command, known, retried, lines, last)
+        outcomes.append(refusal)
+        if refusal is None:
+            line = lines.of(command)
+            request = moves.submitted(command, turn_of(command.order, line))
+            lines.grow(command, request.turn)
+            last[command.space_id, command.user_id] = command.now
+            accepted.append((len(outcomes) - 1, request))
+            if command.key:
+                kept[command.user_id, command.key] = Kept(command.fingerprint, command.id)
+            if command.retry_of:
+                retried.add(command.retry_of)
+    keys.add(connection, [commands[index] for index, _ in accepted if commands[index].key])
+    _insert(connection, commands, outcomes, accepted, lines)
+    return keys.resolved(connection, outcomes)
+
+
+def _refusal(
+    command: Submit, known: set[str], retried: set[str], lines: _Lines, last: Mapping[Person, float]
+) -> Exception | None:
+    if command.space_id not in known:
+        return SpaceNotFound()
+    if command.retry_of in retried:
+        return AlreadyRetried()
+    return limits.refuse_submission(command, lines.of(command), last_at=last.get((command.space_id, command.user_id)))
+
+
+def _known_spaces(connection: sa.Connection, commands: Sequence[Submit]) -> set[str]:
+    query = _KNOWN_SPACES if connection.dialect.name == "sqlite" else _KNOWN_SPACES_LOCKED
+    return set(connection.scalars(query, {"spaces": list({command.space_id for command in commands})}))
+
+
+def _lines(connection: sa.Connection, commands: Sequence[Submit]) -> _Lines:
+    spaces: dict[str, Line] = {}
+    wanted = {command.space_id for command in commands}
+    for space_id, status, count, turn in connection.execute(_LINES, {"spaces": list(wanted)}):
+        line = spaces.get(space_id, Line())
+        waiting = count if status == Status.QUEUED.value else line.waiting
+        spaces[space_id] = Line(waiting=waiting, last_turn=max(line.last_turn, turn))
+    fair = {command.space_id for command in commands if command.order == "fair"}
+    if fair:
+        for space_id, turn in connection.execute(_FIRST_TURNS, {"spaces": list(fair)}):
+            spaces[space_id] = replace(spaces[space_id], first_turn=turn)
+    own: dict[Person, Line] = {}
+    personal = [command for command in commands if command.order == "fair" or command.max_queue_per_user]
+    if personal:
+        people = {"spaces": list({c.space_id for c in personal}), "users": list({c.user_id for c in personal})}
+        for space_id, user_id, count, turn in connection.execute(_OWN, people):
+            own[space_id, user_id] = Line(own_waiting=count, own_last_turn=turn)
+    return _Lines(spaces, own)
+
+
+def _last_submissions(connection: sa.Connection, commands: Sequence[Submit]) -> dict[Person, float]:
     limited = [command for command in commands if command.rate_limit_s > 0]
     if not limited:
         return {}
@@ -41,39 +140,37 @@ def _last_submissions(connection: sa.Connection, commands: Sequence[Submit]) -> 
         .where(_T.c.user_id.in_({c.user_id for c in limited}), _T.c.space_id.in_({c.space_id for c in limited}))
         .group_by(_T.c.user_id, _T.c.space_id)
     )
-    return {(user_id, space_id): at for user_id, space_id, at in connection.execute(query)}
+    return {(space_id, user_id): at for user_id, space_id, at in connection.execute(query)}
 
 
-def submit(connection: sa.Connection, commands: Sequence[Submit]) -> list[Any]:
-    """What becomes of each submission: Submitted, or why not."""
-    wanted = {command.space_id for command in commands}
-    known = set(connection.scalars(_KNOWN_SPACES, {"spaces": list(wanted)}))
-    waiting = queued_counts(connection, wanted)
-    last = _last_submissions(connection, commands)
-    outcomes: list[Any] = []
-    accepted: list[tuple[int, Request, int]] = []
-    for command in commands:
-        if command.space_id not in known:
-            outcomes.append(SpaceNotFound())
-            continue
-        person = (command.user_id, command.space_id)
-        refusal = limits.refuse_submission(command, queued=waiting[command.space_id], last_at=last.get(person))
-        outcomes.append(refusal)
-        if refusal is None:
-            waiting[command.space_id] += 1
-            last[person] = command.now
-            accepted.append((len(outcomes) - 1, moves.submitted(command), waiting[command.space_id]))
-    for (index, _, position), kept in zip(accepted, _insert(connection, [r for _, r, _ in accepted]), strict=True):
-        outcomes[index] = Submitted(kept, position)
-    return outcomes
+def _retried(connection: sa.Connection, commands: Sequence[Submit]) -> set[str]:
+    wanted = [command.retry_of for command in commands if command.retry_of]
+    if not wanted:
+        return set()
+    return set(connection.scalars(sa.select(_T.c.retry_of).where(_T.c.retry_of.in_(wanted))))
 
 
-def _insert(connection: sa.Connection, new: list[Request]) -> list[Request]:
-    if not new:
-        return []
-    numbers = list(connection.execute(_INSERT, [rows.new_values(request) for request in new]).scalars())
+def _insert(
+    connection: sa.Connection,
+    commands: Sequence[Submit],
+    outcomes: list[Any],
+    accepted: Sequence[tuple[int, Request]],
+    lines: _Lines,
+) -> None:
+    """Write what was accepted, and put what became of it in its place among the outcomes."""
+    if not accepted:
+        return
+    new = [request for _, request in accepted]
+    numbers = connection.execute(_INSERT, [rows.new_values(request) for request in new]).scalars().all()
     rows.add_history(connection, [moves.transition(None, request, at=request.created_at) for request in new])
     files = [rows.file_values(file) for request in new for file in request.files]
     if files:
         connection.execute(schema.files.insert(), files)
-    return [moves.numbered(request, seq) for request, seq in zip(new, numbers, strict=True)]
+    # In the order of arrival a new request is the last; the batch's own are counted back from the end.
+    behind: dict[str, int] = {}
+    fair = [request.id for index, request in accepted if commands[index].order == "fair"]
+    places = rows.positions(connection, fair)
+    for (index, request), seq in reversed(list(zip(accepted, numbers, strict=True))):
+        last = lines.spaces[request.space_id].waiting - behind.get(request.space_id, 0)
+        behind[request.space_id] = behind.get(request.space_id, 0) + 1
+        outcomes[index] = Submitted(moves.numbered(request, seq), places.get(request.id, last))
