@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from project.core.model import SpaceSettings
-from project.core.spaces import CARD_TYPES, COVER_TYPES, parse_settings
+from project.core.spaces import CARD_TYPES, COVER_TYPES, NUMBERS, ORDERS, form_of, parse_settings
 from project.errors import SpacesError
 from project.web.answers import wants_json
 from project.web.errors import answer
@@ -21,17 +20,6 @@ from project.web.site import current_site
 blueprint = Blueprint("admin", __name__, url_prefix="/admin")
 _QUOTED = re.compile(r'["\\$`]')
 """What a shell reads inside double quotes."""
-_FIELDS = {
-    "ws_enable_prompt": "enable_prompt",
-    "ws_enable_audio": "enable_audio",
-    "ws_enable_video": "enable_video",
-    "ws_enable_file_upload": "enable_file_upload",
-    "ws_rate_limit_seconds": "rate_limit_s",
-    "ws_max_queue": "max_queue",
-    "ws_max_workers": "max_workers",
-    "ws_run_timeout_seconds": "run_timeout_s",
-    "ws_queue_timeout_seconds": "queue_timeout_s",
-}
 
 
 @blueprint.get("/")
@@ -49,7 +37,7 @@ def dashboard() -> str:
 @policy("admin")
 def add_form() -> str:
     """The form of a new space."""
-    return render_template("admin/add.html", form=_form_of(SpaceSettings(name="")), error=None, **_choices())
+    return render_template("admin/add.html", form=form_of(SpaceSettings(name="")), error=None, **_choices())
 
 
 @blueprint.post("/space/add")
@@ -68,7 +56,7 @@ def add() -> Response:
 def edit_form(space_id: str) -> str:
     """A space's settings, how to run a worker for it, and its tokens."""
     settings = current_site().spaces.get(space_id).settings
-    return render_template("admin/edit.html", form=_form_of(settings), error=None, **_edited(space_id), **_choices())
+    return render_template("admin/edit.html", form=form_of(settings), error=None, **_edited(space_id), **_choices())
 
 
 @blueprint.post("/space/edit/<space_id>")
@@ -99,7 +87,7 @@ def make_token(space_id: str) -> Response:
         _, text = current_site().spaces.make_token(space_id, request.form.get("token_name", ""))
     except SpacesError as error:
         return _again("admin/edit.html", error, settings_kept=True, **_edited(space_id))
-    form = _form_of(current_site().spaces.get(space_id).settings)
+    form = form_of(current_site().spaces.get(space_id).settings)
     page = render_template("admin/edit.html", form=form, error=None, new_token=text, **_edited(space_id), **_choices())
     response = make_response(page)
     response.headers["Cache-Control"] = "no-store"
@@ -139,18 +127,14 @@ def _again(template: str, error: SpacesError, *, settings_kept: bool = False, **
     """The form once more, as it was typed, with what is wrong; or JSON for a program."""
     if wants_json():
         return answer(error)
-    form: Mapping[str, Any] = _form_of(context["space"].settings) if settings_kept else dict(request.form)
+    form: Mapping[str, Any] = form_of(context["space"].settings) if settings_kept else dict(request.form)
     return make_response(render_template(template, form=form, error=error, **context, **_choices()), error.status)
 
 
-def _form_of(settings: SpaceSettings) -> dict[str, Any]:
-    values = asdict(settings)
-    form = {name: values[name] for name in ("name", "description", "card_type", "cover", "cover_type")}
-    for field, name in _FIELDS.items():
-        value = values[name]
-        form[field] = ("on" if value else "") if isinstance(value, bool) else f"{value:g}"
-    return form
-
-
 def _choices() -> dict[str, Any]:
-    return {"card_types": CARD_TYPES, "cover_types": COVER_TYPES}
+    return {
+        "card_types": CARD_TYPES,
+        "cover_types": COVER_TYPES,
+        "orders": ORDERS,
+        "limits": [option.field for option in NUMBERS],
+    }
