@@ -7,20 +7,19 @@ import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 from rich.console import Console
 
+from project.load.cli.options import shared_options
 from project.load.cli.play import Order, play
 from project.load.core.thresholds import PROFILES, Threshold, parse_threshold, thresholds_from
 from project.load.errors import BadUsage, LoadError
 from project.load.scenarios.scenario import Option, Scenario
 from project.load.scenarios.table import SCENARIOS
-from project.load.targets.kinds import KINDS, TargetOptions, read_headers
-
-DEFAULT_URL: Final = "ws://localhost:8000"
-DEFAULT_OUTPUT: Final = "reports/performance"
+from project.load.targets.kinds import TargetOptions, read_headers
+from project.load.targets.relay import RelayOptions
 
 
 class _Commands(click.Group):
@@ -44,36 +43,6 @@ def cli() -> None:
     """
 
 
-def _shared_options() -> list[click.Option]:
-    kinds = click.Choice(list(KINDS))
-    return [
-        click.Option(["--url"], default=DEFAULT_URL, show_default=True, help="The target."),
-        click.Option(["--target"], type=kinds, help="Its kind; otherwise as its address says."),
-        click.Option(["--output"], default=DEFAULT_OUTPUT, show_default=True, help="A folder is made in it per run."),
-        click.Option(["--no-output"], is_flag=True, help="Write nothing."),
-        click.Option(["--no-results"], is_flag=True, help="Leave out results.csv, the row per call."),
-        click.Option(["--name"], default="", help="Of the run; otherwise the scenario's."),
-        click.Option(["--seed"], type=int, default=1, show_default=True, help="Same seed, same messages and times."),
-        click.Option(["--timeout"], type=click.FloatRange(0.001, 3600), default=30.0, show_default=True, help="s"),
-        click.Option(["--header"], multiple=True, help="Name: value; repeatable."),
-        click.Option(["--headers-file"], type=click.Path(), help="Headers a line each; keeps secrets off the screen."),
-        click.Option(["--method"], default="", help="HTTP: otherwise POST with a body and GET without."),
-        click.Option(["--path"], default="", help="HTTP: otherwise the address's own."),
-        click.Option(["--body"], default="", help="HTTP: JSON, or @file."),
-        click.Option(["--event"], default="message", show_default=True, help="Socket.IO: the event to emit."),
-        click.Option(["--match"], type=click.Choice(["id", "order", "none"]), default="id", show_default=True,
-                     help="WebSocket: how answers are matched to messages."),
-        click.Option(["--thresholds"], default="none", show_default=True,
-                     help=f"{', '.join(PROFILES)}, or a TOML file with a table [thresholds]."),
-        click.Option(["--threshold"], multiple=True, help="p95_ms<200, p95_ms<200:500, rate>10; repeatable."),
-        click.Option(["--strict"], is_flag=True, help="A warning fails the run, too."),
-        click.Option(["--allow-invalid"], is_flag=True, help="Say when the run is not valid, but do not exit with 3."),
-        click.Option(["--progress-json"], type=click.Path(), help="Progress for programs, replaced each half second."),
-        click.Option(["--quiet"], is_flag=True, help="Print nothing but errors."),
-        click.Option(["--debug"], is_flag=True, help="Log what connections do."),
-    ]  # fmt: skip
-
-
 def _option(option: Option) -> click.Option:
     kinds: dict[str, type[Any]] = {"int": int, "float": float, "text": str}
     return click.Option(
@@ -88,7 +57,7 @@ def _option(option: Option) -> click.Option:
 def _command(scenario: Scenario) -> click.Command:
     return click.Command(
         scenario.name,
-        params=[*(_option(option) for option in scenario.options), *_shared_options()],
+        params=[*(_option(option) for option in scenario.options), *shared_options()],
         callback=_callback(scenario),
         help=scenario.summary,
         short_help=scenario.summary,
@@ -105,6 +74,22 @@ def _callback(scenario: Scenario) -> Callable[..., None]:
         sys.exit(play(_order(scenario, own, given), Console(highlight=False, soft_wrap=True)))
 
     return run
+
+
+def _relay(given: dict[str, Any]) -> RelayOptions | None:
+    if not given["space"] and given["target"] != "relay":
+        return None
+    return RelayOptions(
+        given["space"],
+        given["username"],
+        given["password"],
+        given["follow"],
+        given["poll_interval"],
+        given["workers"],
+        given["work"],
+        given["capacity"],
+        given["worker_token"],
+    )
 
 
 def _order(scenario: Scenario, own: dict[str, Any], given: dict[str, Any]) -> Order:
@@ -124,6 +109,7 @@ def _order(scenario: Scenario, own: dict[str, Any], given: dict[str, Any]) -> Or
             method=given["method"],
             path=given["path"],
             body=given["body"],
+            relay=_relay(given),
         ),
         None if given["no_output"] else Path(given["output"]),
         given["name"],

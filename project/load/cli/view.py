@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, Tex
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from project.load.core.record import RunRecord
+from project.load.core.record import STAGES, RunRecord
 from project.load.engine.run import Progress
 
 PLAIN_EVERY_S: Final = 10.0
@@ -91,6 +91,11 @@ def show_result(console: Console, record: RunRecord) -> None:
     for name, times in (("response time", response), ("service time", service)):
         cuts = ", ".join(f"{cut} {times[cut + '_ms']:.2f}" for cut in ("p50", "p95", "p99", "max"))
         console.print(f"  {name} (ms): mean {times['mean_ms']:.2f}, {cuts}")
+    for stage in STAGES:
+        if (times := record.histogram(stage).summary())["count"]:
+            console.print(
+                f"    {stage} (ms): mean {times['mean_ms']:.2f}, p50 {times['p50_ms']:.2f}, p95 {times['p95_ms']:.2f}"
+            )
     accounting = ("sent", "received", "lost", "late", "duplicated", "out_of_order")
     console.print(
         "  messages: " + ", ".join(f"{getattr(counts, name)} {name.replace('_', ' ')}" for name in accounting),

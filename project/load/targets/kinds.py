@@ -12,6 +12,7 @@ from project.load.errors import BadUsage
 from project.load.targets.base import Target
 from project.load.targets.http import Endpoint, HttpTarget
 from project.load.targets.messages import Matching, Source, fixed
+from project.load.targets.relay import RelayOptions, RelayTarget
 from project.load.targets.socketio import SocketIOTarget
 from project.load.targets.websocket import WebSocketTarget
 
@@ -36,6 +37,7 @@ class TargetOptions:
     path: str = ""
     body: str = ""
     """JSON, or ``@file``."""
+    relay: RelayOptions | None = None
 
 
 def kind_of(options: TargetOptions) -> str:
@@ -44,6 +46,8 @@ def kind_of(options: TargetOptions) -> str:
         if options.kind not in KINDS:
             raise BadUsage(f"There is no target {options.kind!r}; there are {', '.join(KINDS)}")
         return options.kind
+    if options.relay is not None:
+        return "relay"
     if options.url.startswith(("ws://", "wss://")):
         return "websocket"
     if options.url.startswith(("http://", "https://")):
@@ -93,6 +97,14 @@ def _http(options: TargetOptions, number: int) -> Target:
     return HttpTarget(url, (Endpoint(path, method, body=body),), headers, options.timeout_s)
 
 
+def _relay(options: TargetOptions, number: int) -> Target:
+    if options.relay is None:
+        raise BadUsage("a relay's target needs --space, a space's id or name")
+    return RelayTarget(
+        options.url, options.relay, options.timeout_s, dict(options.headers), options.seed * 1000 + number
+    )
+
+
 def read_body(text: str) -> bytes:
     """A body that is given as JSON, or as ``@file`` (sent as it is). Raises BadUsage."""
     if text.startswith("@"):
@@ -133,4 +145,5 @@ KINDS: Final[dict[str, Callable[[TargetOptions, int], Target]]] = {
     "websocket": _websocket,
     "socketio": _socketio,
     "http": _http,
+    "relay": _relay,
 }
