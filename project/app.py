@@ -105,7 +105,12 @@ def _relay(
     """The relay and its sockets."""
     socketio = make_socketio(flask, settings)
     link = SocketLink(socketio.server, runtime)
-    signals, connections, node_id, lease_s = Signals(), Connections(), secrets.token_hex(8), settings.lease_s
+    signals, connections, node_id, lease_s = (
+        Signals(runtime.event),
+        Connections(),
+        secrets.token_hex(8),
+        settings.lease_s,
+    )
     publisher = Publisher(store.requests, signals, clock)
     dispatcher = Dispatcher(store.requests, connections, link, publisher, links, runtime, clock, lease_s=lease_s)
     relay = Relay(store, connections, link, publisher, dispatcher, signals, clock, max_attempts=settings.max_attempts)

@@ -6,6 +6,7 @@ Nothing else may come before it, because a lock made unpatched stays unpatched. 
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
@@ -72,8 +73,19 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _calm_collector() -> None:
+    """Have the collector look at what requests leave, seldom, and never again at what was loaded at the start.
+
+    With the default thresholds it took a third of the time of a busy site.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 def serve(mode: str, listener: socket.socket, app: Any) -> None:
     """Serve a WSGI app on ``listener`` until the process is told to stop."""
+    _calm_collector()
     if mode == "eventlet":
         from eventlet import wsgi
 

@@ -14,19 +14,36 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
+
+import greenlet
 
 from project.errors import SpacesError
 
 T = TypeVar("T")
 
 
+class Event(Protocol):
+    """What the site uses of an event, in whatever mode."""
+
+    def set(self) -> None:
+        """It has happened: wake who waits."""
+
+    def clear(self) -> None:
+        """It may happen again."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has happened, at most ``timeout`` seconds; whether it has."""
+
+
 class Completion(Generic[T]):
     """A value that a native thread delivers to the loop. Wait for it, or be called when it is there."""
 
-    __slots__ = ("_error", "_listeners", "_settled", "_value")
+    __slots__ = ("_error", "_listeners", "_new_event", "_settled", "_value")
 
-    def __init__(self) -> None:
+    def __init__(self, new_event: Callable[[], Event]) -> None:
+        self._new_event = new_event
         self._settled = False
         self._value: T | None = None
         self._error: BaseException | None = None
@@ -35,8 +52,8 @@ class Completion(Generic[T]):
     def wait(self) -> T:
         """The value, or the error raised; yields to the loop meanwhile."""
         if not self._settled:
-            # An event is dear under every mode, and most completions are only listened to: make one when it is needed.
-            settled = threading.Event()
+            # Most completions are only listened to: an event is made when it is needed.
+            settled = self._new_event()
             self.on_done(lambda _: settled.set())
             settled.wait()
         return self.result()
@@ -65,7 +82,10 @@ class Completion(Generic[T]):
 
 
 class Runtime:
-    """The async mode's way to wait and to run. One per site, made by ``make_runtime``."""
+    """The async mode's way to wait and to run. One per site, made by ``make_runtime``.
+
+    ``event`` makes an event of the loop: set and awaited by its tasks only.
+    """
 
     def __init__(
         self,
@@ -73,8 +93,10 @@ class Runtime:
         start_task: Callable[..., Any],
         start_native: Callable[..., Any],
         run_blocking: Callable[..., Any],
+        new_event: Callable[[], Event],
     ):
         self.mode = mode
+        self.event = new_event
         self._start_task = start_task
         self._start_native = start_native
         self._run_blocking = run_blocking
@@ -91,10 +113,6 @@ class Runtime:
     def sleep(self, seconds: float) -> None:
         """Let others run for ``seconds``."""
         time.sleep(seconds)
-
-    def event(self) -> threading.Event:
-        """An event of the loop."""
-        return threading.Event()
 
     def run_blocking(self, work: Callable[..., T], *arguments: object) -> T:
         """Run ``work`` on a native thread and wait for it without holding up the loop."""
@@ -123,14 +141,58 @@ class Runtime:
                 self._posted.popleft()()
 
 
+class _HubEvent:
+    """An event of eventlet's hub. The patched ``threading.Event`` is four objects, each with locks of its own."""
+
+    __slots__ = ("_get_hub", "_happened", "_waiting")
+
+    def __init__(self, get_hub: Callable[[], Any]) -> None:
+        self._get_hub = get_hub
+        self._happened = False
+        self._waiting: list[Any] = []
+
+    def set(self) -> None:
+        self._happened = True
+        if self._waiting:
+            hub = self._get_hub()
+            for waiting in self._waiting:
+                hub.schedule_call_global(0, self._resume, waiting)
+
+    def clear(self) -> None:
+        self._happened = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if self._happened:
+            return True
+        hub, waiting = self._get_hub(), greenlet.getcurrent()
+        self._waiting.append(waiting)
+        timer = hub.schedule_call_global(timeout, self._resume, waiting) if timeout is not None else None
+        try:
+            hub.switch()
+        finally:
+            if timer is not None:
+                timer.cancel()
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+        return self._happened
+
+    def _resume(self, waiting: Any) -> None:
+        # It may have been woken by the other of the two, time or event, a moment ago, and be waiting elsewhere.
+        if waiting in self._waiting:
+            self._waiting.remove(waiting)
+            waiting.switch()
+
+
 def make_runtime(mode: str) -> Runtime:
     """The runtime of an async mode; raises SpacesError for an unknown one."""
     if mode == "eventlet":
-        from eventlet import patcher, spawn_n, tpool
+        from eventlet import hubs, patcher, spawn_n, tpool
 
-        return Runtime(mode, spawn_n, patcher.original("_thread").start_new_thread, tpool.execute)
+        start_native = patcher.original("_thread").start_new_thread
+        return Runtime(mode, spawn_n, start_native, tpool.execute, partial(_HubEvent, hubs.get_hub))
     if mode == "gevent":
         import gevent
+        import gevent.event
         from gevent import monkey
 
         return Runtime(
@@ -138,9 +200,16 @@ def make_runtime(mode: str) -> Runtime:
             gevent.spawn,
             monkey.get_original("_thread", "start_new_thread"),
             lambda work, *arguments: gevent.get_hub().threadpool.apply(work, arguments),
+            gevent.event.Event,
         )
     if mode == "threading":
-        return Runtime(mode, _start_thread, _thread.start_new_thread, lambda work, *arguments: work(*arguments))
+        return Runtime(
+            mode,
+            _start_thread,
+            _thread.start_new_thread,
+            lambda work, *arguments: work(*arguments),
+            threading.Event,
+        )
     raise SpacesError(f"unknown async mode: {mode}")
 
 

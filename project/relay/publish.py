@@ -12,7 +12,7 @@ from collections import OrderedDict
 from project.clock import Clock
 from project.core.model import Request
 from project.core.states import Status
-from project.relay.signals import Signals, request_topic, space_topic
+from project.relay.signals import Signals, ended_topic, request_topic, space_topic
 from project.relay.views import RequestView
 from project.storage.port import RequestStore
 
@@ -42,13 +42,14 @@ class Publisher:
             self._keep(RequestView(request, position, self._sizes.get(request.space_id, (position or 0, 0.0))[0]))
         # Whoever is reading the store for this request just now may hold what it was: let them not keep it.
         self._reading.pop(request.id, None)
-        self._signals.notify((request_topic(request.id), space_topic(request.space_id)))
+        topics = [request_topic(request.id), space_topic(request.space_id)]
+        self._signals.notify([*topics, ended_topic(request.id)] if request.is_over else topics)
 
     def changed(self, request_id: str) -> None:
         """A request is not as it was; how it is now, the store knows."""
         self._views.pop(request_id, None)
         self._reading.pop(request_id, None)
-        self._signals.notify((request_topic(request_id),))
+        self._signals.notify((request_topic(request_id), ended_topic(request_id)))
 
     def space_changed(self, space_id: str) -> None:
         """A worker came or went, or the queue grew."""

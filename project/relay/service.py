@@ -14,7 +14,7 @@ from project.errors import FileNotFound, RequestNotFound, StaleLease, WorkerOffl
 from project.relay.connections import Connections, Link
 from project.relay.dispatch import Dispatcher
 from project.relay.publish import Publisher
-from project.relay.signals import Signals, Watch, request_topic
+from project.relay.signals import Signals, Watch, ended_topic
 from project.relay.views import RequestView, SpaceView, iso
 from project.storage.port import Page, Store, Submit, Submitted
 from project.wire import events
@@ -59,7 +59,7 @@ class Relay:
     def ask(self, space: Space, user: User, submission: Submission, timeout_s: float) -> tuple[Submitted, RequestView]:
         """``submit``, then the request's view once it is over, or after ``timeout_s``."""
         request_id = secrets.token_hex(16)
-        with self._signals.watch(request_topic(request_id)) as watch:
+        with self._signals.watch(ended_topic(request_id)) as watch:
             submitted = self._submit(request_id, space, user, submission)
             return submitted, self._wait(watch, request_id, user, self._clock() + timeout_s)
 
@@ -101,7 +101,7 @@ class Relay:
     def wait(self, request_id: str, user: User, timeout_s: float) -> RequestView:
         """``view`` once the request is over, or after ``timeout_s``."""
         deadline = self._clock() + timeout_s
-        with self._signals.watch(request_topic(request_id)) as watch:
+        with self._signals.watch(ended_topic(request_id)) as watch:
             view = self.view(request_id, user)
             return view if view.request.is_over else self._wait(watch, request_id, user, deadline)
 

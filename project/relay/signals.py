@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
+
+from project.runtime import Event
 
 
 def space_topic(space_id: str) -> str:
@@ -17,10 +19,16 @@ def request_topic(request_id: str) -> str:
     return f"request:{request_id}"
 
 
+def ended_topic(request_id: str) -> str:
+    """The topic of one request's end: whoever waits for nothing else need not be woken on the way."""
+    return f"ended:{request_id}"
+
+
 class Signals:
     """Who waits for which topic on this node."""
 
-    def __init__(self) -> None:
+    def __init__(self, new_event: Callable[[], Event]) -> None:
+        self._new_event = new_event
         self._watches: dict[str, set[Watch]] = {}
         self._lock = threading.Lock()
 
@@ -32,7 +40,7 @@ class Signals:
 
     def watch(self, *topics: str) -> Watch:
         """A watch on topics; a context manager."""
-        return Watch(self, topics)
+        return Watch(self, topics, self._new_event())
 
     def add(self, watch: Watch, topics: Iterable[str]) -> None:
         """Begin to wake ``watch``."""
@@ -54,10 +62,10 @@ class Signals:
 class Watch:
     """Waits for hints on some topics; hints that come between two waits are not lost."""
 
-    def __init__(self, signals: Signals, topics: tuple[str, ...]):
+    def __init__(self, signals: Signals, topics: tuple[str, ...], changed: Event):
         self._signals = signals
         self._topics = topics
-        self._changed = threading.Event()
+        self._changed = changed
 
     def wake(self) -> None:
         """Something changed."""

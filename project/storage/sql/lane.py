@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from project.errors import DiskFull, SpacesError, StorageUnavailable
+from project.errors import DiskFull, StorageUnavailable
 from project.runtime import Completion, Runtime
 
 MOST_IN_A_BATCH = 500
@@ -30,7 +30,8 @@ Outcome = tuple[Any, BaseException | None]
 class Work:
     """A kind of work: ``apply(connection, arguments)`` answers one value or exception per argument, in their order.
 
-    An exception that is returned goes to its caller alone; one that is raised undoes the whole kind's work.
+    An exception that is returned goes to its caller alone. One that is raised undoes the whole transaction, which is
+    then done again without the culprit; so ``apply`` may be called more than once, and changes only the database.
     """
 
     apply: Callable[[sa.Connection, Sequence[Any]], Sequence[Any]]
@@ -42,6 +43,7 @@ def _call_each(connection: sa.Connection, calls: Sequence[Callable[[sa.Connectio
 
 
 CALL = Work(_call_each)
+Job = tuple[Work, Any, Completion[Any]]
 
 
 class Lane:
@@ -50,13 +52,13 @@ class Lane:
     def __init__(self, runtime: Runtime, engine: sa.Engine):
         self._runtime = runtime
         self._engine = engine
-        self._jobs: _queue.SimpleQueue[tuple[Work, Any, Completion[Any]] | None] = _queue.SimpleQueue()
-        self._stopped: Completion[None] = Completion()
+        self._jobs: _queue.SimpleQueue[Job | None] = _queue.SimpleQueue()
+        self._stopped: Completion[None] = Completion(runtime.event)
         runtime.start_native(self._serve)
 
     def put(self, work: Work, argument: object) -> Completion[Any]:
         """Queue work and go on; the completion is settled after the commit."""
-        completion: Completion[Any] = Completion()
+        completion: Completion[Any] = Completion(self._runtime.event)
         self._jobs.put((work, argument, completion))
         return completion
 
@@ -88,9 +90,9 @@ class Lane:
         self._engine.dispose()
         self._runtime.post(lambda: self._stopped.deliver(None))
 
-    def _take(self) -> tuple[list[tuple[Work, Any, Completion[Any]]], bool]:
+    def _take(self) -> tuple[list[Job], bool]:
         job = self._jobs.get()
-        batch: list[tuple[Work, Any, Completion[Any]]] = []
+        batch: list[Job] = []
         while job is not None:
             batch.append(job)
             if len(batch) == MOST_IN_A_BATCH:
@@ -101,14 +103,20 @@ class Lane:
                 break
         return batch, job is not None
 
-    def _settle(
-        self, connection: sa.Connection | None, batch: list[tuple[Work, Any, Completion[Any]]]
-    ) -> tuple[list[Outcome], sa.Connection | None]:
+    def _settle(self, connection: sa.Connection | None, batch: list[Job]) -> tuple[list[Outcome], sa.Connection | None]:
+        """Apply and commit a batch. Work that raises pays alone: the others go in without it, then it alone."""
         try:
             if connection is None:
                 connection = self._engine.connect()
             with connection.begin():
                 return _apply(connection, batch), connection
+        except _Culprits as found:
+            outcomes: list[Outcome] = [(None, found.error)] * len(batch)
+            for group in _groups_without(range(len(batch)), found.indexes):
+                settled, connection = self._settle(connection, [batch[index] for index in group])
+                for index, outcome in zip(group, settled, strict=True):
+                    outcomes[index] = outcome
+            return outcomes, connection
         except Exception as error:
             # Nothing of the batch is committed. A connection in an unknown state is not used again.
             if connection is not None:
@@ -118,40 +126,44 @@ class Lane:
             return [(None, failure)] * len(batch), None
 
 
-def _apply(connection: sa.Connection, batch: list[tuple[Work, Any, Completion[Any]]]) -> list[Outcome]:
+class _Culprits(Exception):
+    """Work of one kind raised an error of its own; nothing is wrong with the database."""
+
+    def __init__(self, indexes: list[int], error: Exception):
+        super().__init__(str(error))
+        self.indexes = indexes
+        self.error = error
+
+
+def _groups_without(every: Sequence[int], culprits: Sequence[int]) -> list[list[int]]:
+    """How to apply again what was undone: all but the culprits together, then each of those alone.
+
+    A culprit that was alone has had its chance.
+    """
+    others = [index for index in every if index not in set(culprits)]
+    alone = [[index] for index in culprits] if len(culprits) > 1 else []
+    return ([others] if others else []) + alone
+
+
+def _apply(connection: sa.Connection, batch: list[Job]) -> list[Outcome]:
     outcomes: list[Outcome] = [(None, None)] * len(batch)
     kinds: dict[int, list[int]] = {}
     for index, (work, _, _) in enumerate(batch):
         kinds.setdefault(id(work), []).append(index)
     for indexes in sorted(kinds.values(), key=lambda indexes: batch[indexes[0]][0].rank):
         work = batch[indexes[0]][0]
-        for index, outcome in zip(indexes, _apply_kind(connection, work, [batch[i][1] for i in indexes]), strict=True):
-            outcomes[index] = outcome
+        try:
+            values = work.apply(connection, [batch[index][1] for index in indexes])
+        except Exception as error:
+            if isinstance(translated(error), (StorageUnavailable, DiskFull)):
+                raise
+            raise _Culprits(indexes, error) from error
+        for index, value in zip(indexes, values, strict=True):
+            outcomes[index] = (None, value) if isinstance(value, BaseException) else (value, None)
     return outcomes
 
 
-def _apply_kind(connection: sa.Connection, work: Work, arguments: list[Any]) -> list[Outcome]:
-    """Apply one kind under a savepoint; if it fails, each alone, so that only the culprit pays."""
-    try:
-        with connection.begin_nested():
-            return [_outcome(value) for value in work.apply(connection, arguments)]
-    except SpacesError as error:
-        if len(arguments) == 1:
-            return [(None, error)]
-    except DBAPIError as error:
-        if len(arguments) == 1 or isinstance(translated(error), (StorageUnavailable, DiskFull)):
-            raise
-    except Exception as error:
-        if len(arguments) == 1:
-            return [(None, error)]
-    return [_apply_kind(connection, work, [argument])[0] for argument in arguments]
-
-
-def _outcome(value: Any) -> Outcome:
-    return (None, value) if isinstance(value, BaseException) else (value, None)
-
-
-def _deliver(batch: list[tuple[Work, Any, Completion[Any]]], outcomes: list[Outcome]) -> None:
+def _deliver(batch: list[Job], outcomes: list[Outcome]) -> None:
     for (_, _, completion), (value, error) in zip(batch, outcomes, strict=True):
         completion.deliver(value, error)
 

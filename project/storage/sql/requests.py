@@ -15,6 +15,7 @@ from project.runtime import Completion
 from project.storage.port import Claim, Finish, Finished, Kept, Page, Renew, Report, Resume, Resumed, Submit, Submitted
 from project.storage.sql import keys, queries, rows, schema
 from project.storage.sql.lane import Lane, Work
+from project.storage.sql.prepared import Prepared
 from project.storage.sql.submitting import submit
 
 T = TypeVar("T")
@@ -29,12 +30,13 @@ _SIZES = (
     .where(_OPEN, _T.c.space_id.in_(sa.bindparam("spaces", expanding=True)))
     .group_by(_T.c.space_id)
 )
-_NEXT = (
+_NEXT_OPEN = (
     rows.REQUEST.where(_QUEUED, _T.c.space_id == sa.bindparam("space"))
     .order_by(_T.c.turn, _T.c.seq)
     .limit(sa.bindparam("most", type_=sa.Integer))
 )
-_NEXT_LOCKED = _NEXT.with_for_update(skip_locked=True)
+_NEXT = Prepared(_NEXT_OPEN)
+_NEXT_LOCKED = Prepared(_NEXT_OPEN.with_for_update(skip_locked=True))
 
 
 def _claim(connection: sa.Connection, commands: Sequence[Claim]) -> list[tuple[Request, ...]]:
@@ -43,14 +45,14 @@ def _claim(connection: sa.Connection, commands: Sequence[Claim]) -> list[tuple[R
 
 def _claim_one(connection: sa.Connection, command: Claim) -> tuple[Request, ...]:
     query = _NEXT if connection.dialect.name == "sqlite" else _NEXT_LOCKED
-    found = connection.execute(query, {"space": command.space_id, "most": command.limit})
+    found = query.all(connection, {"space": command.space_id, "most": command.limit})
     waiting = [rows.request_of(row) for row in found]
     rows.forget_returned(connection, [request.id for request in waiting if request.attempt])
     with_files = [request.id for request in waiting if request.payload.get("files")]
     files = rows.load_files(connection, with_files) if with_files else {}
     taken = [
         moves.claimed(
-            moves.with_files(request, files.get(request.id, ())),
+            moves.with_files(request, files[request.id]) if request.id in files else request,
             claim_id=command.claim_id,
             connection_id=command.connection_id,
             worker_id=command.worker_id,
@@ -68,14 +70,14 @@ def _save(
     connection: sa.Connection, changes: Iterable[tuple[Request, Request]], now: float, reason: str = ""
 ) -> tuple[Request, ...]:
     """Write what changed; a history row for each change of status. The requests as they are now."""
-    changed: list[Request] = []
-    history: list[Transition] = []
-    for before, after in changes:
-        changed.append(after)
-        if before.status is not after.status:
-            history.append(moves.transition(before, after, at=now, reason=reason or moves.why(after)))
-    rows.save(connection, changed, history)
-    return tuple(changed)
+    pairs = list(changes)
+    history = [
+        moves.transition(before, after, at=now, reason=reason or moves.why(after))
+        for before, after in pairs
+        if before.status is not after.status
+    ]
+    rows.save(connection, pairs, history)
+    return tuple(after for _, after in pairs)
 
 
 def _finish(connection: sa.Connection, commands: Sequence[Finish]) -> list[Finished]:
@@ -94,14 +96,14 @@ def _finish(connection: sa.Connection, commands: Sequence[Finish]) -> list[Finis
                 request = after
             current[command.request_id] = request
         outcomes.append(Finished(verdict, None if verdict is Verdict.UNKNOWN else request))
-    rows.save(connection, [after for key, after in current.items() if after is not before[key]], history)
+    rows.save(connection, ((before[key], after) for key, after in current.items()), history)
     return outcomes
 
 
 def _report(connection: sa.Connection, commands: Sequence[Report]) -> list[Request | None]:
     current = rows.load(connection, [command.request_id for command in commands], files=True)
+    before = dict(current)
     outcomes: list[Request | None] = []
-    touched: dict[str, Request] = {}
     for command in commands:
         request = current.get(command.request_id)
         if (
@@ -111,15 +113,15 @@ def _report(connection: sa.Connection, commands: Sequence[Report]) -> list[Reque
         ):
             outcomes.append(None)
             continue
-        current[command.request_id] = touched[command.request_id] = moves.reporting(request, command)
-        outcomes.append(touched[command.request_id])
-    rows.save(connection, touched.values(), ())
+        current[command.request_id] = moves.reporting(request, command)
+        outcomes.append(current[command.request_id])
+    rows.save(connection, ((before[key], after) for key, after in current.items()))
     return outcomes
 
 
 def _renew(connection: sa.Connection, commands: Sequence[Renew]) -> list[frozenset[str]]:
     current = rows.load(connection, [key for command in commands for key in command.leases])
-    touched: dict[str, Request] = {}
+    before = dict(current)
     outcomes = []
     for command in commands:
         kept = set()
@@ -131,10 +133,10 @@ def _renew(connection: sa.Connection, commands: Sequence[Renew]) -> list[frozens
                 and leases.holds(request, space_id=command.space_id, lease_id=lease_id)
             ):
                 started = request_id in command.started
-                touched[request_id] = moves.renewed(request, now=command.now, lease_s=command.lease_s, started=started)
+                current[request_id] = moves.renewed(request, now=command.now, lease_s=command.lease_s, started=started)
                 kept.add(request_id)
         outcomes.append(frozenset(kept))
-    rows.save(connection, touched.values(), ())
+    rows.save(connection, ((before[key], after) for key, after in current.items()))
     return outcomes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -11,8 +12,10 @@ import sqlalchemy as sa
 from project.core.model import Request, StoredFile, Transition
 from project.core.states import Status
 from project.storage.sql import schema
+from project.storage.sql.prepared import Prepared
 
 _REQUEST_FIELDS = tuple(entry.name for entry in fields(Request) if entry.name != "files")
+NEW_FIELDS = tuple(name for name in _REQUEST_FIELDS if name != "seq")
 _FILE_FIELDS = tuple(entry.name for entry in fields(StoredFile))
 # Everything but what a request keeps from its submission on.
 _MUTABLE = tuple(
@@ -36,7 +39,7 @@ _MUTABLE = tuple(
 )
 REQUEST = sa.select(*(schema.requests.c[name] for name in _REQUEST_FIELDS))
 # Statements of the hot path are built once: building one costs more than running it.
-_BY_ID = REQUEST.where(schema.requests.c.id.in_(sa.bindparam("ids", expanding=True)))
+_BY_ID = Prepared(REQUEST.where(schema.requests.c.id == sa.bindparam("id")))
 _FILES = (
     sa.select(*(schema.files.c[name] for name in _FILE_FIELDS))
     .where(schema.files.c.request_id.in_(sa.bindparam("ids", expanding=True)))
@@ -56,11 +59,8 @@ _POSITIONS = sa.select(
     )
     .scalar_subquery(),
 ).where(schema.requests.c.id.in_(sa.bindparam("ids", expanding=True)), schema.requests.c.status == Status.QUEUED.value)
-_UPDATE = (
-    schema.requests.update()
-    .where(schema.requests.c.seq == sa.bindparam("which"))
-    .values({name: sa.bindparam(f"new_{name}") for name in _MUTABLE})
-)
+_HISTORY_FIELDS = tuple(entry.name for entry in fields(Transition))
+_HISTORY = Prepared(schema.history.insert(), _HISTORY_FIELDS)
 
 
 def request_of(row: Sequence[Any], files: tuple[StoredFile, ...] = ()) -> Request:
@@ -82,13 +82,13 @@ def file_values(file: StoredFile) -> dict[str, Any]:
 
 def new_values(request: Request) -> dict[str, Any]:
     """The row of a new request; its ``seq`` is the database's to give."""
-    return {name: getattr(request, name) for name in _REQUEST_FIELDS if name != "seq"}
+    return {name: getattr(request, name) for name in NEW_FIELDS}
 
 
 def load(connection: sa.Connection, ids: Iterable[str], *, files: bool = False) -> dict[str, Request]:
     """Requests by id; those unknown are left out."""
     wanted = list(dict.fromkeys(ids))
-    rows = connection.execute(_BY_ID, {"ids": wanted}).all()
+    rows = [row for key in wanted for row in _BY_ID.all(connection, {"id": key})]
     attached = load_files(connection, wanted) if files else {}
     return {row[0]: request_of(row, attached.get(row[0], ())) for row in rows}
 
@@ -109,31 +109,32 @@ def load_files(connection: sa.Connection, request_ids: Sequence[str]) -> Mapping
     return found
 
 
-def save(connection: sa.Connection, changed: Iterable[Request], moves: Iterable[Transition]) -> None:
-    """Write changed requests and the history of their moves."""
-    updates = [
-        {"which": request.seq, **{f"new_{name}": getattr(request, name) for name in _MUTABLE}} for request in changed
-    ]
-    if updates:
-        connection.execute(_UPDATE, updates)
+def save(
+    connection: sa.Connection, changes: Iterable[tuple[Request, Request]], moves: Sequence[Transition] = ()
+) -> None:
+    """Write what is different in the requests after each change, and the history of their moves."""
+    updates: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for before, after in changes:
+        names = tuple(name for name in _MUTABLE if getattr(before, name) is not getattr(after, name))
+        if names:
+            values = {f"new_{name}": getattr(after, name) for name in names}
+            updates.setdefault(names, []).append({"which": after.seq, **values})
+    for names, values_of_each in updates.items():
+        _update(names).each(connection, values_of_each)
     add_history(connection, moves)
 
 
-def add_history(connection: sa.Connection, moves: Iterable[Transition]) -> None:
+@functools.cache
+def _update(names: tuple[str, ...]) -> Prepared:
+    """The statement that changes these columns: there are as many as there are kinds of moves."""
+    values = {name: sa.bindparam(f"new_{name}", type_=schema.requests.c[name].type) for name in names}
+    return Prepared(schema.requests.update().where(schema.requests.c.seq == sa.bindparam("which")).values(values))
+
+
+def add_history(connection: sa.Connection, moves: Sequence[Transition]) -> None:
     """Write history rows."""
-    rows = [
-        {
-            "request_id": move.request_id,
-            "at": move.at,
-            "before": move.before,
-            "after": move.after,
-            "attempt": move.attempt,
-            "reason": move.reason,
-        }
-        for move in moves
-    ]
-    if rows:
-        connection.execute(schema.history.insert(), rows)
+    if moves:
+        _HISTORY.insert(connection, [{name: getattr(move, name) for name in _HISTORY_FIELDS} for move in moves])
 
 
 def add_file(connection: sa.Connection, file: StoredFile) -> None:

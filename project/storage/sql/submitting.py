@@ -15,17 +15,19 @@ from project.core.states import OPEN, Status
 from project.errors import AlreadyRetried, SpaceNotFound
 from project.storage.port import Kept, Submit, Submitted
 from project.storage.sql import keys, rows, schema
+from project.storage.sql.prepared import Prepared
 
 _T = schema.requests
 _QUEUED = _T.c.status == Status.QUEUED.value
+_OPEN = sa.or_(*(_T.c.status == status.value for status in sorted(OPEN)))
 _OF_SPACES = _T.c.space_id.in_(sa.bindparam("spaces", expanding=True))
 _FRESH = _T.c.attempt == 0
 
 # Statements of the hot path are built once: building one costs more than running it.
-_LINES = (
-    sa.select(_T.c.space_id, _T.c.status, sa.func.count(), sa.func.max(_T.c.turn))
-    .where(_T.c.status.in_([status.value for status in OPEN]), _OF_SPACES)
-    .group_by(_T.c.space_id, _T.c.status)
+_LINE = Prepared(
+    sa.select(_T.c.status, sa.func.count(), sa.func.max(_T.c.turn))
+    .where(_OPEN, _T.c.space_id == sa.bindparam("space"))
+    .group_by(_T.c.status)
 )
 _FIRST_TURNS = (
     sa.select(_T.c.space_id, sa.func.min(_T.c.turn)).where(_QUEUED, _OF_SPACES, _FRESH).group_by(_T.c.space_id)
@@ -35,11 +37,12 @@ _OWN = (
     .where(_QUEUED, _OF_SPACES, _T.c.user_id.in_(sa.bindparam("users", expanding=True)))
     .group_by(_T.c.space_id, _T.c.user_id)
 )
-_KNOWN_SPACES = sa.select(schema.spaces.c.id).where(schema.spaces.c.id.in_(sa.bindparam("spaces", expanding=True)))
+_SPACE = sa.select(schema.spaces.c.id).where(schema.spaces.c.id == sa.bindparam("space"))
+_KNOWN = Prepared(_SPACE)
 # Where several nodes share the store, two that count at once would both find the last place of a queue free: they
 # take a space's submissions one after another.
-_KNOWN_SPACES_LOCKED = _KNOWN_SPACES.order_by(schema.spaces.c.id).with_for_update()
-_INSERT = _T.insert().returning(_T.c.seq, sort_by_parameter_order=True)
+_KNOWN_LOCKED = Prepared(_SPACE.with_for_update())
+_INSERT = Prepared(_T.insert().returning(_T.c.id, _T.c.seq), rows.NEW_FIELDS)
 Person = tuple[str, str]
 """A space and a user."""
 
@@ -107,17 +110,20 @@ def _refusal(
 
 
 def _known_spaces(connection: sa.Connection, commands: Sequence[Submit]) -> set[str]:
-    query = _KNOWN_SPACES if connection.dialect.name == "sqlite" else _KNOWN_SPACES_LOCKED
-    return set(connection.scalars(query, {"spaces": list({command.space_id for command in commands})}))
+    query = _KNOWN if connection.dialect.name == "sqlite" else _KNOWN_LOCKED
+    wanted = sorted({command.space_id for command in commands})
+    return {space_id for space_id in wanted if query.all(connection, {"space": space_id})}
 
 
 def _lines(connection: sa.Connection, commands: Sequence[Submit]) -> _Lines:
     spaces: dict[str, Line] = {}
     wanted = {command.space_id for command in commands}
-    for space_id, status, count, turn in connection.execute(_LINES, {"spaces": list(wanted)}):
-        line = spaces.get(space_id, Line())
-        waiting = count if status == Status.QUEUED.value else line.waiting
-        spaces[space_id] = Line(waiting=waiting, last_turn=max(line.last_turn, turn))
+    for space_id in wanted:
+        line = Line()
+        for status, count, turn in _LINE.all(connection, {"space": space_id}):
+            waiting = count if status == Status.QUEUED.value else line.waiting
+            line = Line(waiting=waiting, last_turn=max(line.last_turn, turn))
+        spaces[space_id] = line
     fair = {command.space_id for command in commands if command.order == "fair"}
     if fair:
         for space_id, turn in connection.execute(_FIRST_TURNS, {"spaces": list(fair)}):
@@ -161,7 +167,8 @@ def _insert(
     if not accepted:
         return
     new = [request for _, request in accepted]
-    numbers = connection.execute(_INSERT, [rows.new_values(request) for request in new]).scalars().all()
+    # Rows are numbered in the order in which they are given, but told of in any.
+    numbers = dict(map(tuple, _INSERT.insert(connection, [rows.new_values(request) for request in new])))
     rows.add_history(connection, [moves.transition(None, request, at=request.created_at) for request in new])
     files = [rows.file_values(file) for request in new for file in request.files]
     if files:
@@ -170,7 +177,7 @@ def _insert(
     behind: dict[str, int] = {}
     fair = [request.id for index, request in accepted if commands[index].order == "fair"]
     places = rows.positions(connection, fair)
-    for (index, request), seq in reversed(list(zip(accepted, numbers, strict=True))):
+    for index, request in reversed(accepted):
         last = lines.spaces[request.space_id].waiting - behind.get(request.space_id, 0)
         behind[request.space_id] = behind.get(request.space_id, 0) + 1
-        outcomes[index] = Submitted(moves.numbered(request, seq), places.get(request.id, last))
+        outcomes[index] = Submitted(moves.numbered(request, numbers[request.id]), places.get(request.id, last))
