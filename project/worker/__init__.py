@@ -10,12 +10,21 @@
 Needs only ``python-socketio[client]`` beside ``project.worker``, ``project.wire`` and ``project.errors``.
 """
 
-from project.worker.errors import RegistrationRefused, StateUnavailable, TransferFailed, WorkerError
+from project.worker.errors import (
+    HandlerCrashed,
+    HandlerUnusable,
+    RegistrationRefused,
+    StateUnavailable,
+    TransferFailed,
+    WorkerError,
+)
 from project.worker.events import WorkerEvents
 from project.worker.job import InputFile, Job, Result
 from project.worker.worker import Worker
 
 __all__ = [
+    "HandlerCrashed",
+    "HandlerUnusable",
     "InputFile",
     "Job",
     "RegistrationRefused",

@@ -33,6 +33,22 @@ class ConnectionFailed(WorkerError):
     code = "connection_failed"
 
 
+class HandlerUnusable(WorkerError):
+    """The handler cannot be run in a process."""
+
+    code = "handler_unusable"
+
+
+class HandlerCrashed(WorkerError):
+    """The handler's process died."""
+
+    code = "handler_crashed"
+
+
+class HandlerRaised(Exception):
+    """What a handler raised in another process, as text."""
+
+
 class TransferFailed(WorkerError):
     """A file could not be fetched or returned whole."""
 

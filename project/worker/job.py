@@ -34,6 +34,7 @@ class Job:
     """One attempt at a request. ``report`` is the worker's way to send progress."""
 
     def __init__(self, message: Mapping[str, Any], report: Callable[[Job, float, str], None]):
+        self.message = message
         self.id = str(message["request_id"])
         self.username = str(message.get("username", ""))
         self.payload: Mapping[str, Any] = message.get("payload") or {}
@@ -42,10 +43,14 @@ class Job:
         self.lease_id = str(message.get("lease_id") or "")
         self.upload_url = str(message.get("upload_url") or "")
         self.files: tuple[InputFile, ...] = tuple(_input_file(entry) for entry in self.payload.get("files") or ())
+        self.folder = Path()
+        """A folder of this attempt's own for whatever the handler writes; it goes when the handler's files have."""
         self.started = False
         self.hurried = False
         self._report = report
         self._cancelled = threading.Event()
+        self._listeners: list[Callable[[], object]] = []
+        self._lock = threading.Lock()
 
     @property
     def prompt(self) -> str:
@@ -76,9 +81,25 @@ class Job:
         """Wait, but not longer than until the request is cancelled."""
         self._cancelled.wait(seconds)
 
+    def wait_cancelled(self, timeout_s: float | None = None) -> bool:
+        """Wait until the request is cancelled, at most ``timeout_s``; whether it is."""
+        return self._cancelled.wait(timeout_s)
+
+    def when_cancelled(self, listener: Callable[[], object]) -> None:
+        """Call ``listener`` when the request is cancelled, from another thread; at once if it is already."""
+        with self._lock:
+            if not self._cancelled.is_set():
+                self._listeners.append(listener)
+                return
+        listener()
+
     def cancel(self) -> None:
         """Nobody wants the result any more."""
-        self._cancelled.set()
+        with self._lock:
+            self._cancelled.set()
+            listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener()
 
     def hurry(self) -> None:
         """The worker is to end: a site that is not there is not waited for."""

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import queue
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
-from project.worker.errors import SiteUnreachable
-from project.worker.job import Job, Result
+from project.worker.calling import Chunk, Executor
+from project.worker.errors import HandlerRaised, SiteUnreachable, WorkerError
+from project.worker.job import Job
 from project.worker.transfer import fetch, give_back
 
-Handler = Callable[[Job], Any]
 MOST_ERROR_CHARS = 4000
 MOST_CHUNK_CHARS = 16_000
 """Of what is longer only the beginning, or a piece at a time, goes out: a frame over 1 MB costs the connection."""
@@ -26,11 +25,15 @@ MOST_CHUNK_CHARS = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended: ``completed`` or ``failed``, its result, and how long the handler ran (s)."""
+    """How a job ended: ``completed`` or ``failed``, its result, and how long the handler ran (s).
+
+    ``code`` says why it failed when it was not the handler that did.
+    """
 
     status: str
     result: Mapping[str, Any]
     run_s: float
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +54,29 @@ class Hooks:
 
 
 class Runner:
-    """The local queue and the threads that empty it."""
+    """The local queue and the threads that empty it, one for each executor."""
 
     def __init__(
         self,
-        handler: Handler,
+        executors: Sequence[Executor],
         host: str,
         *,
-        concurrency: int,
         most_result_bytes: Callable[[], int],
         hooks: Hooks,
     ):
-        self._handler = handler
+        self._executors = executors
         self._host = host
         self._most_result_bytes = most_result_bytes
         self._hooks = hooks
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(concurrency)]
+        self._threads = [threading.Thread(target=self._serve, args=(each,), daemon=True) for each in executors]
 
     def start(self) -> None:
-        """Begin to run what is put."""
+        """Begin to run what is put. Raises HandlerUnusable."""
+        for executor in self._executors:
+            executor.start()
         for thread in self._threads:
             thread.start()
 
@@ -124,6 +128,11 @@ class Runner:
         for _ in self._threads:
             self._waiting.put(None)
 
+    def close(self) -> None:
+        """End whatever runs still."""
+        for executor in self._executors:
+            executor.close()
+
     def join(self, timeout_s: float) -> bool:
         """Whether every thread has ended, waiting up to ``timeout_s``."""
         deadline = time.monotonic() + timeout_s
@@ -131,12 +140,12 @@ class Runner:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
-    def _serve(self) -> None:
+    def _serve(self, executor: Executor) -> None:
         try:
             while (job := self._waiting.get()) is not None:
                 if self._begin(job):
                     self._hooks.start(job)
-                    self._end(job, self._run(job))
+                    self._end(job, self._run(executor, job))
         except BaseException as error:
             # Without this thread nothing would run any more, while heartbeats kept every lease alive.
             self._hooks.crashed(error)
@@ -155,12 +164,11 @@ class Runner:
             held = len(self._jobs)
         self._hooks.end(job, outcome if wanted else None, held)
 
-    def _run(self, job: Job) -> Outcome:
+    def _run(self, executor: Executor, job: Job) -> Outcome:
         began = time.monotonic()
         try:
-            with tempfile.TemporaryDirectory(prefix="worker-") if job.files else nullcontext("") as folder:
-                job.files = tuple(fetch(self._host, file, Path(folder), job) for file in job.files)
-                values = self._returned(job, self._handler(job))
+            with tempfile.TemporaryDirectory(prefix="worker-", ignore_cleanup_errors=True) as folder:
+                values = self._values(executor, job, Path(folder))
             return Outcome("completed", values, time.monotonic() - began)
         except SiteUnreachable:
             # Not its answer, only the end of waiting: the site gives the request out again.
@@ -168,26 +176,29 @@ class Runner:
             return Outcome("failed", {}, time.monotonic() - began)
         except BaseException as error:
             # Whatever the handler raises, sys.exit() too, is its answer to this request; others are served on.
-            text = f"{type(error).__name__}: {error}"[:MOST_ERROR_CHARS]
-            return Outcome("failed", {"error": text}, time.monotonic() - began)
+            text = str(error) if isinstance(error, HandlerRaised) else f"{type(error).__name__}: {error}"
+            code = error.code if isinstance(error, WorkerError) else ""
+            return Outcome("failed", {"error": text[:MOST_ERROR_CHARS]}, time.monotonic() - began, code)
 
-    def _returned(self, job: Job, value: Any) -> Mapping[str, Any]:
-        if inspect.isgenerator(value):
-            value = "".join(self._streamed(job, value))
-        result = value if isinstance(value, Result) else Result(_as_values(value))
+    def _values(self, executor: Executor, job: Job, folder: Path) -> Mapping[str, Any]:
+        inputs, job.folder = folder / "in", folder / "out"
+        inputs.mkdir()
+        job.folder.mkdir()
+        job.files = tuple(fetch(self._host, file, inputs, job) for file in job.files)
+        result = executor.run(job, self._chunks(job))
         for number, path in enumerate(result.files, start=1):
             give_back(self._host, Path(path), number, job)
         return self._fitting(job, dict(result.values))
 
-    def _streamed(self, job: Job, pieces: Iterator[Any]) -> Iterator[str]:
-        number = 0
-        for piece in map(str, pieces):
-            if job.cancelled:
-                return
+    def _chunks(self, job: Job) -> Chunk:
+        """Sends pieces of the job's text, numbered, and none too long for a message."""
+        numbers = count(1)
+
+        def send(piece: str) -> None:
             for start in range(0, len(piece), MOST_CHUNK_CHARS):
-                number += 1
-                self._hooks.chunk(job, number, piece[start : start + MOST_CHUNK_CHARS])
-            yield piece
+                self._hooks.chunk(job, next(numbers), piece[start : start + MOST_CHUNK_CHARS])
+
+        return send
 
     def _fitting(self, job: Job, values: dict[str, Any]) -> Mapping[str, Any]:
         """The values, or, if they are too large for the socket, a file with them and a note."""
@@ -201,11 +212,3 @@ class Runner:
             path.write_text(text, encoding="utf-8")
             give_back(self._host, path, 0, job)
         return {"text_output": "The result is large; it is attached as result.json.", "result_file": "result.json"}
-
-
-def _as_values(value: Any) -> Mapping[str, Any]:
-    if isinstance(value, Mapping):
-        return value
-    if isinstance(value, str):
-        return {"text_output": value}
-    raise TypeError(f"the handler returned {type(value).__name__}; return a dictionary, a text or a Result")

@@ -14,13 +14,15 @@ from typing import Any
 
 from project.wire import events, limits
 from project.worker.backoff import retries
+from project.worker.calling import Handler
 from project.worker.connection import Connection
 from project.worker.errors import ConnectionFailed, RegistrationRefused, StateUnavailable
 from project.worker.events import WorkerEvents
+from project.worker.execution import Isolation, executors_of
 from project.worker.job import Job
 from project.worker.outbox import Outbox
 from project.worker.reports import Reports
-from project.worker.runner import Handler, Hooks, Outcome, Runner
+from project.worker.runner import Hooks, Outcome, Runner
 from project.worker.signals import Signals
 from project.worker.spool import DiskOutbox
 from project.worker.state import State, open_default, open_state
@@ -41,7 +43,8 @@ UNUSABLE = frozenset({"invalid_message", "message_too_large", "too_large"})
 class Worker:
     """Serves one space with ``handler``, a function from a request (``Job``) to a dictionary, a text or a ``Result``.
 
-    ``capacity`` is how many requests it keeps at hand; ``concurrency`` how many run at once. With ``retry`` off, a
+    ``capacity`` is how many requests it keeps at hand; ``concurrency`` how many run at once, each in a thread or, by
+    ``isolation="process"``, in a process of its own. With ``retry`` off, a
     site that cannot be reached ends ``run`` instead of being tried again for as long as it takes. ``watcher`` is told
     what happens. Raises ValueError for numbers out of range.
 
@@ -58,6 +61,7 @@ class Worker:
         token: str = "",
         capacity: int = 16,
         concurrency: int = 1,
+        isolation: Isolation = "thread",
         worker_id: str = "",
         retry: bool = True,
         state_dir: str | Path | None = None,
@@ -66,8 +70,7 @@ class Worker:
     ):
         if not 1 <= capacity <= limits.MAX_CAPACITY:
             raise ValueError(f"capacity must be from 1 to {limits.MAX_CAPACITY}")
-        if concurrency < 1:
-            raise ValueError("concurrency must be at least 1")
+        executors = executors_of(handler, isolation, concurrency)
         self._host = host.rstrip("/")
         self._space, self._token = space, token
         self._capacity = capacity
@@ -83,18 +86,10 @@ class Worker:
         self._heartbeat_s = 4.0
         self._max_payload_bytes = limits.MAX_PAYLOAD_BYTES
         self._runner = Runner(
-            handler,
+            executors,
             self._host,
-            concurrency=concurrency,
             most_result_bytes=lambda: self._max_payload_bytes,
-            hooks=Hooks(
-                put=self._watcher.received,
-                start=self._on_start,
-                chunk=self._on_chunk,
-                keep=self._keep,
-                end=self._on_end,
-                crashed=self._crashed,
-            ),
+            hooks=self._hooks(),
         )
         self._registered_at: float | None = None
         self._listed: dict[str, str] = {}
@@ -116,6 +111,7 @@ class Worker:
         try:
             self._run()
         finally:
+            self._runner.close()
             self._outbox.close()
             if state is not None:
                 state.close()
@@ -256,6 +252,16 @@ class Worker:
         elif name == events.SITE_DRAINING:
             self._watcher.site_draining(str(data.get("reason") or ""))
 
+    def _hooks(self) -> Hooks:
+        return Hooks(
+            put=self._watcher.received,
+            start=self._on_start,
+            chunk=self._on_chunk,
+            keep=self._keep,
+            end=self._on_end,
+            crashed=self._crashed,
+        )
+
     # -- what the handler does --------------------------------------------------------------------------------------
 
     def _on_start(self, job: Job) -> None:
@@ -358,7 +364,9 @@ class Worker:
 
 
 def _result(job: Job, outcome: Outcome) -> dict[str, Any]:
+    code = {"code": outcome.code} if outcome.code else {}
     return {
+        **code,
         "request_id": job.id,
         "lease_id": job.lease_id,
         "status": outcome.status,
