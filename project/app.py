@@ -38,7 +38,8 @@ from project.web.site import Site
 
 ROOT = Path(__file__).resolve().parent.parent
 ORPHAN_AGE_S = 3600.0
-LINK_S = 3600.0
+LINK_S = 8 * 86400.0
+"""At most: a link ends with its lease, and must not end before the longest wait and run that a space allows."""
 
 
 @dataclass(frozen=True, slots=True)

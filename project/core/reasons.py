@@ -6,6 +6,8 @@ from typing import Final
 
 REASONS: Final[dict[str, str]] = {
     "worker_error": "The model reported an error.",
+    "handler_crashed": "The model's process crashed.",
+    "transfer_failed": "A file did not get from the site to the model, or back.",
     "worker_lost": "The worker went away during every attempt.",
     "undeliverable": "The request could not be put into a message to the worker.",
     "queue_timeout": "No worker took the request in time.",

@@ -54,7 +54,7 @@ class Attempts:
                 result=message.result,
                 now=self._clock(),
                 error=error,
-                code="worker_error" if failed else None,
+                code=(message.code or "worker_error") if failed else None,
                 run_s=message.run_s,
             )
         )

@@ -76,6 +76,8 @@ BY_FIELD: Final[dict[str, LazyString]] = {
 
 REASONS: Final[dict[str, LazyString]] = {
     "worker_error": _("The model reported an error."),
+    "handler_crashed": _("The model's process crashed."),
+    "transfer_failed": _("A file did not get from the site to the model, or back."),
     "worker_lost": _("The worker went away during every attempt."),
     "undeliverable": _("The request could not be put into a message to the worker."),
     "queue_timeout": _("No worker took the request in time."),

@@ -14,3 +14,5 @@ MAX_DEPTH: Final = 32
 MAX_NAME_CHARS: Final = 200
 MAX_TEXT_CHARS: Final = 200_000
 SAFE_INTEGER: Final = 2**53 - 1
+FAILURES: Final = ("handler_crashed", "transfer_failed")
+"""Why a worker may say that a request failed, where its model cannot be blamed."""

@@ -96,13 +96,17 @@ class Register:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``inference_result``: how one attempt ended. ``run_s`` is the handler's own time, if the worker tells it."""
+    """``inference_result``: how one attempt ended. ``run_s`` is the handler's own time, if the worker tells it.
+
+    ``code`` says why it failed, if it was not the model that did: one of ``limits.FAILURES``, else it is empty.
+    """
 
     request_id: str
     status: str
     result: Mapping[str, Any] = field(default_factory=dict)
     lease_id: str = ""
     run_s: float | None = None
+    code: str = ""
 
     @classmethod
     def parse(cls, data: object) -> Result:
@@ -117,7 +121,7 @@ class Result:
         if not isinstance(result, dict):
             raise MessageInvalid("result must be a JSON object", field="result")
         check_json(result, "result")
-        run_s = body.get("run_s")
+        run_s, code = body.get("run_s"), body.get("code")
         # Compared, not converted: JSON has whole numbers that no float can hold.
         known = isinstance(run_s, (int, float)) and not isinstance(run_s, bool) and 0 <= run_s <= limits.SAFE_INTEGER
         return cls(
@@ -126,6 +130,7 @@ class Result:
             result=result,
             lease_id=_text(body, "lease_id", default=""),
             run_s=float(run_s) if known and run_s is not None else None,
+            code=code if code in limits.FAILURES else "",
         )
 
 

@@ -122,9 +122,11 @@ function note({ status, position, attempt, max_attempts: most, started_at: start
   return status === "processing" && !started ? words("handed") : "";
 }
 
+const TOLD_BY_WORKERS = new Set(["worker_error", "handler_crashed", "transfer_failed"]);
+
 function why({ code, error }) {
   const known = words(`why_${code}`);
-  return code === "worker_error" && error ? `${known} ${error}` : known ?? error;
+  return TOLD_BY_WORKERS.has(code) && error ? `${known} ${error}` : known ?? error;
 }
 
 function announce(text) { document.getElementById("announcer").textContent = text; }

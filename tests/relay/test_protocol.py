@@ -10,7 +10,7 @@ import requests
 import socketio
 
 from tests.conftest import LiveSite, eventually
-from tests.relay.socket_client import Connect, v2
+from tests.relay.socket_client import Connect, held, v2
 
 pytestmark = pytest.mark.slow
 
@@ -255,3 +255,16 @@ def test_worker_tokens(site: LiveSite, connect: Connect) -> None:
     assert wrong.register("Tokened", token=token + "x")["code"] == "bad_token"
     right = connect()
     assert right.register("Tokened", token=token)["success"] is True
+
+
+def test_a_worker_says_that_it_was_not_the_model(site: LiveSite, connect: Connect) -> None:
+    space_id = site.make_space("Whose fault")
+    worker = connect()
+    worker.register("Whose fault", **v2("w1"))
+    session = site.login()
+    for told, recorded in (("handler_crashed", "handler_crashed"), ("made up", "worker_error"), ([1], "worker_error")):
+        submitted = site.submit(session, space_id, prompt="x")
+        message = {**held(worker.next()), "status": "failed", "result": {"error": "SIGSEGV"}, "code": told}
+        assert worker.call("inference_result", message) == {"ok": True}
+        status = site.status(session, submitted["request_id"])
+        assert (status["status"], status["code"], status["error"]) == ("failed", recorded, "SIGSEGV")
