@@ -5,6 +5,8 @@
     ├── NotAllowed        401/403
     ├── Missing           404
     ├── Conflict          409
+    ├── RemoteError       502
+    ├── RpcTimeout        504
     ├── TooLarge          413
     ├── TryLater          429/503/507   nothing is wrong with the request, the moment is
     ├── SettingInvalid    the site does not start like this
@@ -81,6 +83,18 @@ class WeakPassword(BadInput):
     """That password is too easy to guess."""
 
     code = "weak_password"
+
+
+class UnknownMethod(BadInput):
+    """There is no such method."""
+
+    code = "unknown_method"
+
+
+class InvalidParams(BadInput):
+    """The parameters are not those of the method."""
+
+    code = "invalid_params"
 
 
 class MessageInvalid(BadInput):
@@ -198,6 +212,18 @@ class KeyNotFound(Missing):
     code = "key_not_found"
 
 
+class CallNotFound(Missing):
+    """There is no such call in the log."""
+
+    code = "call_not_found"
+
+
+class RunNotFound(Missing):
+    """There is no such load run."""
+
+    code = "run_not_found"
+
+
 class MethodNotAllowed(SpacesError):
     """This address does not take that method."""
 
@@ -240,6 +266,26 @@ class StaleLease(Conflict):
     """This attempt was given to another worker, or has ended."""
 
     code = "stale_lease"
+
+
+class LoadRunning(Conflict):
+    """A load test is running; stop it first."""
+
+    code = "load_running"
+
+
+class RemoteError(SpacesError):
+    """What was called answered with an error."""
+
+    code = "remote_error"
+    status = 502
+
+
+class RpcTimeout(SpacesError):
+    """What was called did not answer in time."""
+
+    code = "rpc_timeout"
+    status = 504
 
 
 class TooLarge(SpacesError):

@@ -102,3 +102,23 @@ class Statistics:
 def rank(count: int, percent: int) -> int:
     """The nearest rank (from 1) of a percentile among ``count`` values: the smallest one that covers it."""
     return max(1, -(-count * percent // 100))
+
+
+_FEWEST: Final = 5
+_SLOWER: Final = 1.25
+_MORE_FAILURES: Final = 0.01
+
+
+def verdict(now: Statistics, before: Statistics | None) -> str:
+    """How a group does compared with before: ``worse``, ``better``, ``same``, or ``unknown`` when too few are known.
+
+    Worse is: a quarter slower at the 95th percentile, or one failure more in a hundred.
+    """
+    if before is None or min(now.count, before.count) < _FEWEST:
+        return "unknown"
+    failed_now, failed_before = now.failures / now.count, before.failures / before.count
+    if now.p95_ms > before.p95_ms * _SLOWER or failed_now > failed_before + _MORE_FAILURES:
+        return "worse"
+    if now.p95_ms * _SLOWER < before.p95_ms or failed_now + _MORE_FAILURES < failed_before:
+        return "better"
+    return "same"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
@@ -37,7 +38,7 @@ class LoadTarget:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a run as it was measured. Durations are in ms, ``rps`` is requests a second."""
+    """One step of a run as it was measured. Durations are in ms, ``rps`` is requests a second, ``errors`` by kind."""
 
     concurrency: int
     total: int
@@ -50,6 +51,7 @@ class Step:
     p99_ms: float = 0.0
     rps: float = 0.0
     elapsed_s: float = 0.0
+    errors: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,9 @@ def whole(run: LoadRun) -> Step:
         return steps[0]
     done = sum(step.done for step in steps)
     elapsed_s = sum(step.elapsed_s for step in steps)
+    errors: Counter[str] = Counter()
+    for step in steps:
+        errors.update(step.errors)
     return Step(
         concurrency=max((step.concurrency for step in steps), default=run.target.concurrency),
         total=run.target.total,
@@ -121,7 +126,16 @@ def whole(run: LoadRun) -> Step:
         p99_ms=max((step.p99_ms for step in steps), default=0.0),
         rps=done / elapsed_s if elapsed_s else 0.0,
         elapsed_s=elapsed_s,
+        errors=dict(errors),
     )
+
+
+def planned_steps(target: LoadTarget) -> tuple[Step, ...]:
+    """The steps of a run: one, or in a stress run more and more at once, up to the target's concurrency."""
+    if target.mode == "load":
+        return (Step(target.concurrency, target.total),)
+    levels = [*(level for level in STRESS_STEPS if level < target.concurrency), target.concurrency]
+    return tuple(Step(level, max(1, target.total // len(levels))) for level in levels)
 
 
 def is_saturated(steps: tuple[Step, ...]) -> bool:

@@ -86,7 +86,7 @@ class RunStore(Protocol):
     """Load runs, schedules and templates."""
 
     def begin(self, run: LoadRun) -> None:
-        """Keep a run that begins. Raises Conflict while another is running."""
+        """Keep a run that begins. Raises LoadRunning while another is running."""
 
     def change(self, run: LoadRun) -> None:
         """Replace a run's record."""

@@ -12,7 +12,7 @@ from project.core.commands import Claim, Finish, Submit
 from project.core.notices import EVERYBODY, Notice
 from project.core.runs import LoadRun, LoadSchedule, LoadTarget, Step, Template
 from project.core.states import Status
-from project.errors import Conflict
+from project.errors import LoadRunning
 from project.storage.port import Store
 
 TARGET = LoadTarget("notification.send", {"user_id": "x"}, 100, 10)
@@ -183,7 +183,7 @@ def test_revisions_of_a_space(store: Store) -> None:
 def test_one_run_at_a_time(store: Store) -> None:
     run = LoadRun("a", TARGET, "running", "admin", 1.0)
     store.runs.begin(run)
-    with pytest.raises(Conflict):
+    with pytest.raises(LoadRunning):
         store.runs.begin(LoadRun("b", TARGET, "running", "admin", 2.0))
     assert store.runs.running() == run
     assert store.runs.remove("a") is False

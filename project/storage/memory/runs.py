@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 
 from project.core.runs import LoadRun, LoadSchedule, Template
-from project.errors import Conflict
+from project.errors import LoadRunning
 
 
 class MemoryRuns:
@@ -22,7 +22,7 @@ class MemoryRuns:
         """See the port."""
         with self._lock:
             if self.running() is not None:
-                raise Conflict("A load test is running; stop it first")
+                raise LoadRunning
             self._runs[run.id] = run
 
     def change(self, run: LoadRun) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from project.core.runs import LoadRun, LoadSchedule, LoadTarget, Step, Template
-from project.errors import Conflict
+from project.errors import LoadRunning
 from project.storage.sql import console_schema
 from project.storage.sql.lane import Lane
 
@@ -59,7 +59,7 @@ class SqlRuns:
             try:
                 connection.execute(_R.insert(), _row(run))
             except sa.exc.IntegrityError:
-                raise Conflict("A load test is running; stop it first") from None
+                raise LoadRunning from None
 
         self._writer.call(apply)
 

@@ -1,0 +1,171 @@
+"""What the console shows of the site: health, the last requests, statistics now and before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+
+from project.clock import Clock
+from project.core.calls import Call, Relayed, Search, Statistics, verdict
+from project.core.model import Space, Worker
+from project.rpc.methods import METHODS
+from project.storage.port import Store
+
+T = TypeVar("T")
+HOUR_S: Final = 3600.0
+DAY_S: Final = 86400.0
+WEEK_S: Final = 7 * DAY_S
+FRESH_S: Final = 2.0
+FRESH_PAST_S: Final = 60.0
+"""Weeks change slowly, and reading one is dear."""
+SLOW_STORE_MS: Final = 250.0
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A group's statistics in the last stretch of time and in the one before it."""
+
+    now: Statistics
+    before: Statistics | None
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A space, its connected workers and its queue."""
+
+    space: Space
+    workers: tuple[Worker, ...]
+    queue_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a part of the site is; ``detail`` names numbers for people."""
+
+    name: str
+    ok: bool
+    detail: Mapping[str, Any]
+
+
+class Monitor:
+    """Reads only. ``bus`` says how the nodes talk to each other."""
+
+    def __init__(self, store: Store, clock: Clock, bus: Callable[[], Health]):
+        self._store = store
+        self._clock = clock
+        self._bus = bus
+        self._kept: dict[object, tuple[Any, float]] = {}
+
+    def now(self) -> float:
+        """The site's clock."""
+        return self._clock()
+
+    def health(self) -> tuple[Health, ...]:
+        """The store, the bus, the workers and the queues."""
+        served = self.served()
+        unserved = [one for one in served if one.queue_size and not one.workers]
+        workers = sum(len(one.workers) for one in served)
+        queued = sum(one.queue_size for one in served)
+        return (
+            self._store_health(),
+            self._bus(),
+            Health("workers", bool(workers) or not served, {"connected": workers, "spaces": len(served)}),
+            Health("queues", not unserved, {"open": queued, "unserved": len(unserved)}),
+        )
+
+    def _store_health(self) -> Health:
+        began = time.monotonic()
+        self._store.runs.running()
+        took_ms = (time.monotonic() - began) * 1000
+        return Health("store", took_ms < SLOW_STORE_MS, {"read_ms": round(took_ms, 2)})
+
+    def served(self) -> tuple[Served, ...]:
+        """Every space with its workers and how many requests are open, the longest queue first."""
+        return self._fresh("served", FRESH_S, self._read_served)
+
+    def _read_served(self) -> tuple[Served, ...]:
+        workers = self._store.presence.workers(now=self._clock())
+        found = [
+            Served(
+                space,
+                tuple(worker for worker in workers if worker.space_id == space.id),
+                self._store.requests.queue_size(space.id),
+            )
+            for space in self._store.spaces.all()
+        ]
+        return tuple(sorted(found, key=lambda one: -one.queue_size))
+
+    def minutes(self, count: int = 60) -> tuple[tuple[int, int, int], ...]:
+        """The last whole minutes, oldest first: when (s since the epoch), how many calls and requests, failures."""
+        until = self._clock() // 60 * 60 + 60
+        since = until - count * 60
+        found = self._fresh(
+            ("minutes", count, until), FRESH_S, lambda: self._store.calls.minutes(since=since, until=until)
+        )
+        return tuple((minute * 60, *found.get(minute, (0, 0))) for minute in range(int(since // 60), int(until // 60)))
+
+    def recent(self, search: Search, source: str = "") -> tuple[Call | Relayed, ...]:
+        """Calls (``rpc``), requests of the relay (``relay``) or both, newest first."""
+        found: list[Call | Relayed] = []
+        if source != "relay":
+            found += self._store.calls.find(search)
+        if source != "rpc":
+            found += self._store.calls.relayed(search)
+        return tuple(sorted(found, key=lambda one: -one.at)[: search.limit])
+
+    def methods(self, window_s: float = DAY_S, *, tests: bool = False) -> tuple[Compared, ...]:
+        """Every method, called or not: the last ``window_s`` against the week before it."""
+
+        def read(since: float, until: float) -> tuple[Statistics, ...]:
+            return self._store.calls.statistics(since=since, until=until, tests=tests)
+
+        compared = {one.now.name: one for one in self._compared(("methods", tests), read, window_s)}
+        unused = [Statistics(method.name, 0, 0, 0.0, 0.0, 0.0) for method in METHODS if method.name not in compared]
+        return (*compared.values(), *(Compared(one, None, "unknown") for one in unused))
+
+    def spaces(self, window_s: float = DAY_S) -> tuple[Compared, ...]:
+        """Spaces by what their requests took as a whole."""
+        return self._compared("spaces", lambda a, b: self._store.calls.space_statistics(since=a, until=b), window_s)
+
+    def workers(self, window_s: float = DAY_S) -> tuple[Compared, ...]:
+        """Workers by what the work took, the slowest first."""
+        found = self._compared("workers", lambda a, b: self._store.calls.worker_statistics(since=a, until=b), window_s)
+        return tuple(sorted(found, key=lambda one: -one.now.p95_ms))
+
+    def _compared(
+        self, kind: object, read: Callable[[float, float], tuple[Statistics, ...]], window_s: float
+    ) -> tuple[Compared, ...]:
+        now = self._clock()
+        latest = self._fresh((kind, window_s), FRESH_S, lambda: read(now - window_s, now + 1))
+        past = self._fresh(
+            (kind, window_s, "past"), FRESH_PAST_S, lambda: read(now - window_s - WEEK_S, now - window_s)
+        )
+        before = {(one.name, one.part): one for one in past}
+        return tuple(_compared(one, before.get((one.name, one.part))) for one in latest)
+
+    def _fresh(self, key: object, fresh_s: float, read: Callable[[], T]) -> T:
+        """What was read at most ``fresh_s`` ago: many open consoles cost no more than one."""
+        kept = self._kept.get(key)
+        if kept is None or kept[1] <= self._clock():
+            kept = (read(), self._clock() + fresh_s)
+            self._kept = {k: v for k, v in self._kept.items() if v[1] > self._clock()} | {key: kept}
+        value: T = kept[0]
+        return value
+
+
+def totals(compared: Iterable[Compared]) -> tuple[int, int]:
+    """How many, and how many failed."""
+    found = list(compared)
+    return sum(one.now.count for one in found), sum(one.now.failures for one in found)
+
+
+def _compared(now: Statistics, before: Statistics | None) -> Compared:
+    return Compared(now, before, verdict(now, before))
+
+
+def export_search(search: Search, most: int) -> Search:
+    """The same search for a file: more of it."""
+    return replace(search, limit=most)
