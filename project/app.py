@@ -19,9 +19,10 @@ from project.relay.links import Links
 from project.relay.publish import Publisher
 from project.relay.registration import Registration
 from project.relay.service import Relay
-from project.relay.signals import Signals
+from project.relay.signals import Signals, ended_topic
 from project.relay.spaces import Spaces
 from project.relay.upkeep import Upkeep
+from project.rpc.console import Console, make_console
 from project.runtime import Runtime, make_runtime
 from project.secret_key import secret_keys
 from project.sockets.link import SocketLink
@@ -50,14 +51,17 @@ class Application:
     runtime: Runtime
     store: Store
     upkeep: Upkeep
+    console: Console
     alone: bool
 
     def start(self) -> None:
         """Begin the site's own chores. Once, after the workers' namespace is in place."""
         self.upkeep.start(alone=self.alone)
+        self.console.upkeep.start()
 
     def stop(self) -> None:
         """Tell the workers, leave presence, close the store."""
+        self.console.upkeep.stop()
         self.upkeep.stop()
         self.runtime.sleep(0.1)
         self.store.close()
@@ -76,11 +80,16 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Application:
     vault = FileVault(settings.upload_dir)
     accounts = Accounts(store.accounts, runtime.run_blocking, clock, settings)
     accounts.seed()
-    relay, spaces, upkeep = _relay(flask, settings, store, links, vault, runtime, clock)
-    set_up_web(flask, Site(settings, relay, spaces, accounts, vault, links, runtime))
+    relay, spaces, upkeep, signals, publisher = _relay(flask, settings, store, links, vault, runtime, clock)
+    console = make_console(
+        settings, store, relay, spaces.get, signals.notify, publisher.space_changed, runtime, clock, keys
+    )
+    # Whoever waits for the answer gets it, and need not be told that it is there.
+    publisher.on_over(lambda r: None if signals.is_watched(ended_topic(r.id)) else console.inbox.request_ended(r))
+    set_up_web(flask, Site(settings, relay, spaces, accounts, vault, links, runtime, console))
     # Outermost, so that /socket.io and every error answer pass it too.
     flask.wsgi_app = Guard(flask.wsgi_app, settings)  # type: ignore[method-assign]
-    return Application(flask, runtime, store, upkeep, alone)
+    return Application(flask, runtime, store, upkeep, console, alone)
 
 
 def _open(settings: Settings, runtime: Runtime) -> tuple[Store, bool]:
@@ -102,7 +111,7 @@ def _relay(
     vault: FileVault,
     runtime: Runtime,
     clock: Clock,
-) -> tuple[Relay, Spaces, Upkeep]:
+) -> tuple[Relay, Spaces, Upkeep, Signals, Publisher]:
     """The relay and its sockets."""
     socketio = make_socketio(flask, settings)
     link = SocketLink(socketio.server, runtime)
@@ -146,4 +155,4 @@ def _relay(
         node_id=node_id,
         lease_s=lease_s,
     )
-    return relay, spaces, upkeep
+    return relay, spaces, upkeep, signals, publisher

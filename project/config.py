@@ -52,6 +52,8 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("max_attempts", int, 3, "How often a request is handed out before it fails as worker_lost."),
     Setting("session_idle_s", float, 8 * 3600.0, "Seconds after which an unused login ends."),
     Setting("session_max_s", float, 7 * 86400.0, "Seconds after which any login ends."),
+    Setting("log_days", float, 30.0, "Days the console's log keeps a call."),
+    Setting("log_calls", int, 50_000, "How many calls the console's log keeps; at most half are of load runs."),
     Setting("log_file", Path, Path("error.log"), "Where warnings and errors are written, besides the console."),
 )
 ASYNC_MODES: Final = ("eventlet", "gevent", "threading")
@@ -80,6 +82,8 @@ class Settings:
     max_attempts: int = 3
     session_idle_s: float = 8 * 3600.0
     session_max_s: float = 7 * 86400.0
+    log_days: float = 30.0
+    log_calls: int = 50_000
     log_file: Path = Path("error.log")
 
     @classmethod

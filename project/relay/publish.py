@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
 from project.clock import Clock
 from project.core.model import Request
@@ -33,6 +34,11 @@ class Publisher:
         self._keeping = threading.Lock()
         self._sizes: dict[str, tuple[int, float]] = {}
         self._reading: dict[str, object] = {}
+        self._on_over: Callable[[Request], None] = lambda request: None
+
+    def on_over(self, listener: Callable[[Request], None]) -> None:
+        """Tell ``listener`` of every request that this node sees end; it must not wait. There is one listener."""
+        self._on_over = listener
 
     def publish(self, request: Request, position: int | None = None) -> None:
         """A request is now like this, with its files. One that waits is kept only if its place is known."""
@@ -42,6 +48,8 @@ class Publisher:
             self._keep(RequestView(request, position, self._sizes.get(request.space_id, (position or 0, 0.0))[0]))
         # Whoever is reading the store for this request just now may hold what it was: let them not keep it.
         self._reading.pop(request.id, None)
+        if request.is_over:
+            self._on_over(request)
         topics = [request_topic(request.id), space_topic(request.space_id)]
         self._signals.notify([*topics, ended_topic(request.id)] if request.is_over else topics)
 

@@ -42,6 +42,10 @@ class Signals:
         """A watch on topics; a context manager."""
         return Watch(self, topics, self._new_event())
 
+    def is_watched(self, topic: str) -> bool:
+        """Whether somebody on this node watches the topic."""
+        return topic in self._watches
+
     def add(self, watch: Watch, topics: Iterable[str]) -> None:
         """Begin to wake ``watch``."""
         with self._lock:

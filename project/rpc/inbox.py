@@ -18,7 +18,8 @@ from project.storage.pending import Pending
 from project.storage.port import AccountStore, InboxStore
 
 log = logging.getLogger(__name__)
-FRESH_S: Final = 2.0
+FRESH_S: Final = 5.0
+"""What is told on this node shows at once; this is for what another node told."""
 MOST_FRESH: Final = 4096
 MOST_PER_USER: Final = 200
 KEPT_S: Final = 30 * 86400.0
@@ -47,6 +48,7 @@ class Inbox:
         self._space_changed = space_changed
         self._clock = clock
         self._fresh: OrderedDict[str, tuple[int, int, float]] = OrderedDict()
+        self._revisions: dict[str, tuple[int, float]] = {}
         self._lock = threading.Lock()
 
     def send(
@@ -114,12 +116,16 @@ class Inbox:
     def files_changed(self, space_id: str) -> int:
         """The files of a space have changed: pages that show it load it anew. Its revision."""
         revision = self._store.touch_space(space_id, now=self._clock())
+        self._revisions[space_id] = (revision, self._clock() + FRESH_S)
         self._space_changed(space_id)
         return revision
 
     def revision(self, space_id: str) -> int:
-        """How often the files of a space have changed."""
-        return self._store.space_revision(space_id)
+        """How often the files of a space have changed; at most ``FRESH_S`` old."""
+        kept = self._revisions.get(space_id)
+        if kept is None or kept[1] <= self._clock():
+            kept = self._revisions[space_id] = (self._store.space_revision(space_id), self._clock() + FRESH_S)
+        return kept[0]
 
     def unread(self, user: User) -> tuple[int, int]:
         """How many notices a person has not read, and the newest ``seq``; at most ``FRESH_S`` old."""

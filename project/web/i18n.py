@@ -9,7 +9,9 @@ from flask import Flask, request
 from flask_babel import Babel, get_locale
 from flask_bootstrap import Bootstrap5
 
+from project.errors import TryLater
 from project.web.policy import visitor
+from project.web.site import current_site
 from project.web.words import explain, page_words
 
 LANGUAGES: Final = {"zh": "中文", "en": "English"}
@@ -39,4 +41,19 @@ def set_up_languages(app: Flask) -> None:
     @app.context_processor
     def known() -> dict[str, Any]:
         chosen = str(get_locale() or "en")
-        return {"visitor": visitor(), "language": chosen, "language_tags": TAGS, "languages": LANGUAGES}
+        return {
+            "visitor": visitor(),
+            "unread_count": _unread,
+            "language": chosen,
+            "language_tags": TAGS,
+            "languages": LANGUAGES,
+        }
+
+
+def _unread() -> int:
+    """How many notices the visitor has not read; none when the store cannot say, since error pages ask, too."""
+    user = visitor()
+    try:
+        return current_site().console.inbox.unread(user)[0] if user is not None else 0
+    except TryLater:
+        return 0

@@ -14,6 +14,7 @@ from project.config import Settings
 from project.relay.links import Links
 from project.relay.service import Relay
 from project.relay.spaces import Spaces
+from project.rpc.console import Console
 from project.runtime import Runtime
 from project.storage.files import FileVault
 
@@ -29,6 +30,7 @@ class Site:
     vault: FileVault
     links: Links
     runtime: Runtime
+    console: Console
 
 
 def current_site() -> Site:

@@ -12,10 +12,13 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from project.core.model import User
-from project.errors import FieldInvalid, Missing, RateLimited
+from project.core.notices import EVERYBODY
+from project.errors import Missing, RateLimited
 from project.relay.signals import request_topic, space_topic
+from project.rpc.inbox import user_topic
 from project.web.policy import COOKIE, current_user, policy
 from project.web.site import Site, current_site
+from project.web.tidings import Tidings
 
 blueprint = Blueprint("stream", __name__, url_prefix="/websockets")
 MOST_PER_USER = 8
@@ -33,18 +36,17 @@ _lock = threading.Lock()
 def stream() -> Response:
     """Events ``space`` and ``request``, each with the JSON of its status route: at once, then at every change.
 
-    At least one of ``space_id`` and ``request_id``. The stream ends with the login, and after ten minutes; a browser
-    opens it again.
+    Of those that are asked for by ``space_id`` and ``request_id``; and what ``web.tidings`` tells every page. The
+    stream ends with the login, and after ten minutes; a browser opens it again.
     """
     site, user = current_site(), current_user()
     space_id, request_id = request.args.get("space_id", ""), request.args.get("request_id", "")
-    if not space_id and not request_id:
-        raise FieldInvalid("space_id or request_id is missing", field="space_id")
     if space_id:
         site.spaces.get(space_id)
     if request_id:
         site.relay.view(request_id, user)
-    events = _counted(user, _events(site, request.cookies.get(COOKIE, ""), user, space_id, request_id))
+    tidings = Tidings(site.console.inbox, user, space_id, request.headers.get("Last-Event-ID", ""))
+    events = _counted(user, _events(site, request.cookies.get(COOKIE, ""), user, space_id, request_id, tidings))
     response = Response(events, content_type="text/event-stream; charset=utf-8")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
@@ -84,8 +86,11 @@ class _Held:
             self._events.close()  # type: ignore[attr-defined]
 
 
-def _events(site: Site, login: str, user: User, space_id: str, request_id: str) -> Iterator[str]:
+def _events(
+    site: Site, login: str, user: User, space_id: str, request_id: str, tidings: Tidings
+) -> Iterator[str]:
     topics = ([space_topic(space_id)] if space_id else []) + ([request_topic(request_id)] if request_id else [])
+    topics += [user_topic(user.id), user_topic(EVERYBODY)]
     sent: dict[str, str] = {}
     began = spoke = time.monotonic()
     with site.relay.watch(*topics) as watch:
@@ -101,6 +106,9 @@ def _events(site: Site, login: str, user: User, space_id: str, request_id: str) 
                     sent[name] = text
                     spoke = time.monotonic()
                     yield f"event: {name}\ndata: {text}\n\n"
+            for event in tidings.news():
+                spoke = time.monotonic()
+                yield event
             site.runtime.sleep(LEAST_BETWEEN_S)
             watch.wait(RECHECK_S)
             if time.monotonic() - spoke >= COMMENT_S:

@@ -56,6 +56,7 @@ export class Live {
 
   listen(source, streamed) {
     this.source = source;
+    document.dispatchEvent(new CustomEvent("stream", { detail: source })); // the bell listens to it, too
     source.addEventListener("open", () => { this.failures = 0; });
     source.addEventListener("space", (event) => this.onSpace(JSON.parse(event.data)));
     source.addEventListener("request", (event) => {
