@@ -86,9 +86,7 @@ class _Held:
             self._events.close()  # type: ignore[attr-defined]
 
 
-def _events(
-    site: Site, login: str, user: User, space_id: str, request_id: str, tidings: Tidings
-) -> Iterator[str]:
+def _events(site: Site, login: str, user: User, space_id: str, request_id: str, tidings: Tidings) -> Iterator[str]:
     topics = ([space_topic(space_id)] if space_id else []) + ([request_topic(request_id)] if request_id else [])
     topics += [user_topic(user.id), user_topic(EVERYBODY)]
     sent: dict[str, str] = {}
