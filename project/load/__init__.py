@@ -17,3 +17,110 @@ How it is built, from the inside out:
 It imports nothing of the site but ``project.wire`` and ``project.errors``, so it runs on a machine without Flask, and
 beside a site of any async mode: it is a process of its own.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from project.load.api.client import ClientMetrics, ConnectionState, WebSocketClient
+    from project.load.api.clients import WebSocketClientManager
+    from project.load.api.generators import (
+        CommandMessageGenerator,
+        EventMessageGenerator,
+        MessageGenerator,
+        MixedMessageGenerator,
+        MonitoringMessageGenerator,
+        QueryMessageGenerator,
+        RealisticScenarioGenerator,
+    )
+    from project.load.api.lifecycles import (
+        BurstyLifecycle,
+        ConnectionLifecycle,
+        FailoverLifecycle,
+        IntermittentLifecycle,
+        PersistentLifecycle,
+    )
+    from project.load.api.metrics import MetricsCollector
+    from project.load.api.pool import ConnectionPool
+    from project.load.api.scenarios import (
+        BurstLoadScenario,
+        LoadScenario,
+        RampUpScenario,
+        RealisticUsageScenario,
+        ScenarioConfig,
+        SteadyLoadScenario,
+        StressTestScenario,
+    )
+
+_NAMES: Final[dict[str, str]] = {
+    name: module
+    for module, names in {
+        "client": ("ClientMetrics", "ConnectionState", "WebSocketClient"),
+        "clients": ("WebSocketClientManager",),
+        "generators": (
+            "CommandMessageGenerator",
+            "EventMessageGenerator",
+            "MessageGenerator",
+            "MixedMessageGenerator",
+            "MonitoringMessageGenerator",
+            "QueryMessageGenerator",
+            "RealisticScenarioGenerator",
+        ),
+        "lifecycles": (
+            "BurstyLifecycle",
+            "ConnectionLifecycle",
+            "FailoverLifecycle",
+            "IntermittentLifecycle",
+            "PersistentLifecycle",
+        ),
+        "metrics": ("MetricsCollector",),
+        "pool": ("ConnectionPool",),
+        "scenarios": (
+            "BurstLoadScenario",
+            "LoadScenario",
+            "RampUpScenario",
+            "RealisticUsageScenario",
+            "ScenarioConfig",
+            "SteadyLoadScenario",
+            "StressTestScenario",
+        ),
+    }.items()
+    for name in names
+}
+"""Where each public name lives. They are loaded when asked for: ``project.load.core`` alone needs no aiohttp."""
+
+__all__ = [
+    "BurstLoadScenario",
+    "BurstyLifecycle",
+    "ClientMetrics",
+    "CommandMessageGenerator",
+    "ConnectionLifecycle",
+    "ConnectionPool",
+    "ConnectionState",
+    "EventMessageGenerator",
+    "FailoverLifecycle",
+    "IntermittentLifecycle",
+    "LoadScenario",
+    "MessageGenerator",
+    "MetricsCollector",
+    "MixedMessageGenerator",
+    "MonitoringMessageGenerator",
+    "PersistentLifecycle",
+    "QueryMessageGenerator",
+    "RampUpScenario",
+    "RealisticScenarioGenerator",
+    "RealisticUsageScenario",
+    "ScenarioConfig",
+    "SteadyLoadScenario",
+    "StressTestScenario",
+    "WebSocketClient",
+    "WebSocketClientManager",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"project.load.api.{_NAMES[name]}"), name)

@@ -6,7 +6,7 @@ Units: times in histograms are µs, in series and summaries ms; durations s; rat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final
 
 from project.load.core.histogram import Histogram
@@ -53,6 +53,10 @@ class Counts:
     connections_failed: int = 0
     connections_lost: int = 0
     reconnections: int = 0
+
+    def copy(self) -> Counts:
+        """The same counts, which no longer change."""
+        return replace(self)
 
     def add(self, other: Counts) -> None:
         """Add another's counts to one's own."""

@@ -141,36 +141,52 @@ class Recorder:
         histogram.record(took_us)
         failures[0] += failed
 
+    def open_point(self, now_us: int) -> list[Point]:
+        """The interval that is still open, as far as it has come; none when it has only begun."""
+        return [self._point(now_us)] if now_us > self._opened_us else []
+
+    def whole_histograms(self) -> dict[str, Histogram]:
+        """Copies of all histograms, with what the open interval has."""
+        whole: dict[str, Histogram] = {}
+        for metric, histogram in self.histograms.items():
+            whole.setdefault(metric, Histogram()).merge(histogram)
+        for metric, times in self._times():
+            whole.setdefault(metric, Histogram()).record_counts(times.counted())
+        return whole
+
+    def _times(self) -> tuple[tuple[str, Times], ...]:
+        return ((RESPONSE, self._response), (SERVICE, self._service), (LAG, self._lag))
+
     def _close(self, end_us: int) -> None:
+        self.series.append(self._point(end_us))
+        for metric, times in self._times():
+            self.histograms.setdefault(metric, Histogram()).record_counts(times.counted())
+            times.clear()
+        self._before = self.counts.copy()
+        self._opened_us = end_us
+
+    def _point(self, end_us: int) -> Point:
         response, service = self._response.counted(), self._service.counted()
         now, before = self.counts, self._before
         ended = now.done - before.done
         cuts = percentile_of_counts(response, (50, 95, 99))
-        self.series.append(
-            Point(
-                at_s=(self._opened_us - self.start_us) / 1e6,
-                length_s=(end_us - self._opened_us) / 1e6,
-                users=self.users,
-                sent=now.sent - before.sent,
-                received=now.received - before.received,
-                succeeded=now.succeeded - before.succeeded,
-                failed=now.failed - before.failed,
-                mean_ms=_mean_ms(response, ended),
-                p50_ms=cuts[0] / 1000,
-                p95_ms=cuts[1] / 1000,
-                p99_ms=cuts[2] / 1000,
-                service_p50_ms=percentile_of_counts(service, (50,))[0] / 1000,
-                service_mean_ms=_mean_ms(service, ended),
-                bytes_sent=now.bytes_sent - before.bytes_sent,
-                bytes_received=now.bytes_received - before.bytes_received,
-            )
+        return Point(
+            at_s=(self._opened_us - self.start_us) / 1e6,
+            length_s=(end_us - self._opened_us) / 1e6,
+            users=self.users,
+            sent=now.sent - before.sent,
+            received=now.received - before.received,
+            succeeded=now.succeeded - before.succeeded,
+            failed=now.failed - before.failed,
+            mean_ms=_mean_ms(response, ended),
+            p50_ms=cuts[0] / 1000,
+            p95_ms=cuts[1] / 1000,
+            p99_ms=cuts[2] / 1000,
+            service_p50_ms=percentile_of_counts(service, (50,))[0] / 1000,
+            service_mean_ms=_mean_ms(service, ended),
+            bytes_sent=now.bytes_sent - before.bytes_sent,
+            bytes_received=now.bytes_received - before.bytes_received,
         )
-        for metric, times in ((RESPONSE, self._response), (SERVICE, self._service), (LAG, self._lag)):
-            self.histograms.setdefault(metric, Histogram()).record_counts(times.counted())
-            times.clear()
-        self._before = Counts()
-        self._before.add(now)
-        self._opened_us = end_us
 
 
 def _mean_ms(counts: Counter[int], ended: int) -> float:
