@@ -25,6 +25,7 @@ from project.relay.upkeep import Upkeep
 from project.rpc.console import Console, make_console
 from project.runtime import Runtime, make_runtime
 from project.secret_key import secret_keys
+from project.sockets.gate import Gate
 from project.sockets.link import SocketLink
 from project.sockets.server import make_socketio
 from project.sockets.workers import WorkerNamespace
@@ -113,7 +114,7 @@ def _relay(
     clock: Clock,
 ) -> tuple[Relay, Spaces, Upkeep, Signals, Publisher]:
     """The relay and its sockets."""
-    socketio = make_socketio(flask, settings)
+    socketio = make_socketio(flask, settings, Gate(runtime, settings))
     link = SocketLink(socketio.server, runtime)
     signals, connections, node_id, lease_s = (
         Signals(runtime.event),

@@ -13,6 +13,8 @@ import sys
 import warnings
 from typing import Any
 
+from project.doors import Doorman, DoorSettings, RequestFile, TimedReader
+
 MODE = os.environ.get("SPACES_ASYNC_MODE", "eventlet")
 
 
@@ -33,6 +35,7 @@ def patch(mode: str = MODE) -> str:
 
         eventlet.monkey_patch()
         _unmask_at_once()
+        _bound_messages()
         _insist(bool(is_monkey_patched("socket")), mode)
     elif mode == "gevent":
         from gevent import monkey
@@ -53,6 +56,24 @@ def _unmask_at_once() -> None:
         return (int.from_bytes(data[:length], "little") ^ int.from_bytes(key, "little")).to_bytes(length, "little")
 
     RFC6455WebSocket._apply_mask = staticmethod(apply_mask)
+
+
+def _bound_messages() -> None:
+    """Have eventlet count a WebSocket message as a whole: its limit is for each frame, and frames may go on and on."""
+    from eventlet.websocket import FailedConnectionError, RFC6455WebSocket
+
+    class Message(RFC6455WebSocket.Message):  # type: ignore[misc]
+        """A message in one growing piece of memory, so that a million frames of a byte are a million bytes."""
+
+        def push(self, data: bytes, final: bool = False) -> None:
+            if not self.data:
+                self.data.append(bytearray())
+            if len(self.data[0]) + len(data) > self.max_frame_length:
+                raise FailedConnectionError(1009, f"A message may have at most {self.max_frame_length} bytes.")
+            self.data[0] += data
+            self.finished = final
+
+    RFC6455WebSocket.Message = Message
 
 
 def _insist(patched: bool, mode: str) -> None:
@@ -83,30 +104,150 @@ def _calm_collector() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-def serve(mode: str, listener: socket.socket, app: Any) -> None:
-    """Serve a WSGI app on ``listener`` until the process is told to stop."""
+def serve(mode: str, listener: socket.socket, app: Any, door: DoorSettings | None = None) -> None:
+    """Serve a WSGI app on ``listener`` until the process is told to stop.
+
+    Every server puts the connection's socket into the environment as ``spaces.socket``, for a WebSocket to take over.
+    """
     _calm_collector()
-    if mode == "eventlet":
-        from eventlet import wsgi
+    serve_with = {"eventlet": _serve_eventlet, "gevent": _serve_gevent, "threading": _serve_threads}[mode]
+    door = door or DoorSettings()
+    serve_with(listener, app, door, Doorman(door))
 
-        # Every WebSocket holds a place of max_size; the timeout closes clients that never finish their request; and
-        # an event of a few bytes must go out at once, not when 4 KB have come together.
-        wsgi.server(
-            listener, app, log_output=False, max_size=5000, socket_timeout=15, debug=False, minimum_chunk_size=1
-        )
-    elif mode == "gevent":
-        from gevent.pywsgi import WSGIServer
-        from geventwebsocket.handler import WebSocketHandler
 
-        WSGIServer(listener, app, handler_class=WebSocketHandler, log=None).serve_forever()
-    else:
-        from werkzeug.serving import WSGIRequestHandler, make_server
+def _serve_eventlet(listener: socket.socket, app: Any, door: DoorSettings, doorman: Doorman) -> None:
+    from eventlet import wsgi
 
-        class Quiet(WSGIRequestHandler):
-            protocol_version = "HTTP/1.1"
+    class Protocol(wsgi.HttpProtocol):  # type: ignore[misc]
+        """A connection."""
 
-            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-                """The site writes its own log."""
+        def __init__(self, conn_state: Any, server: Any):
+            address = str(conn_state[0][0])
+            if not doorman.enter(address):
+                return  # the server closes what nobody handles
+            try:
+                super().__init__(conn_state, server)
+            finally:
+                doorman.leave(address)
 
-        host, port = listener.getsockname()[:2]
-        make_server(host, port, app, threaded=True, request_handler=Quiet, fd=listener.fileno()).serve_forever()
+        def setup(self) -> None:
+            super().setup()
+            self.reader = TimedReader(self.connection, door.idle_s)
+            self.rfile = RequestFile(self.reader)
+
+        def handle_one_request(self) -> None:
+            self.reader.begin_head()
+            super().handle_one_request()
+
+        def handle_one_response(self) -> None:
+            self.reader.begin_body()
+            super().handle_one_response()
+
+    # The doorman refuses; the server itself would let the next one wait at the door for a place. And an event of a
+    # few bytes must go out at once, not when 4 KB have come together.
+    wsgi.server(
+        listener,
+        app,
+        protocol=Protocol,
+        log_output=False,
+        max_size=door.most_connections + 100,
+        socket_timeout=door.idle_s,
+        debug=False,
+        minimum_chunk_size=1,
+    )
+
+
+def _serve_gevent(listener: socket.socket, app: Any, door: DoorSettings, doorman: Doorman) -> None:
+    from gevent.pywsgi import WSGIHandler, WSGIServer
+
+    class Handler(WSGIHandler):  # type: ignore[misc]
+        """A connection."""
+
+        def __init__(self, sock: Any, address: Any, server: Any):
+            sock.settimeout(door.idle_s)
+            self.reader = TimedReader(sock, door.idle_s)
+            super().__init__(sock, address, server, rfile=RequestFile(self.reader))
+
+        def handle_one_request(self) -> Any:
+            self.reader.begin_head()
+            return super().handle_one_request()
+
+        def handle_one_response(self) -> None:
+            self.reader.begin_body()
+            self.environ["spaces.socket"] = self.socket
+            super().handle_one_response()
+
+        def handle_error(self, kind: Any, error: Any, trace: Any) -> None:
+            if isinstance(error, OSError):
+                self.close_connection = True  # the other end is gone or too slow; there is nobody to tell
+            else:
+                super().handle_error(kind, error, trace)
+
+        def _handle_client_error(self, error: Exception) -> tuple[str, bytes]:
+            # Whoever scans the network for servers must not fill the log.
+            return "400", b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+    class Server(WSGIServer):  # type: ignore[misc]
+        """The server."""
+
+        def handle(self, sock: Any, address: Any) -> None:
+            if not doorman.enter(str(address[0])):
+                sock.close()
+                return
+            try:
+                super().handle(sock, address)
+            finally:
+                doorman.leave(str(address[0]))
+
+    Server(listener, app, handler_class=Handler, log=None).serve_forever()
+
+
+def _serve_threads(listener: socket.socket, app: Any, door: DoorSettings, doorman: Doorman) -> None:
+    from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+
+    class Handler(WSGIRequestHandler):
+        """A connection."""
+
+        protocol_version = "HTTP/1.1"
+        timeout = door.idle_s
+
+        def setup(self) -> None:
+            super().setup()
+            self.reader = TimedReader(self.connection, door.idle_s)
+            self.rfile = RequestFile(self.reader)
+
+        def handle_one_request(self) -> None:
+            self.reader.begin_head()
+            super().handle_one_request()
+
+        def run_wsgi(self) -> None:
+            self.reader.begin_body()
+            super().run_wsgi()
+
+        def make_environ(self) -> dict[str, Any]:
+            return super().make_environ() | {"spaces.socket": self.connection}
+
+        def log(self, type: str, message: str, *args: Any) -> None:
+            """The site writes its own log."""
+
+    class Server(ThreadedWSGIServer):
+        """The server."""
+
+        def process_request(self, request: Any, client_address: Any) -> None:
+            if not doorman.enter(str(client_address[0])):
+                self.shutdown_request(request)
+                return
+            try:
+                super().process_request(request, client_address)
+            except RuntimeError:  # no more threads
+                doorman.leave(str(client_address[0]))
+                self.shutdown_request(request)
+
+        def process_request_thread(self, request: Any, client_address: Any) -> None:
+            try:
+                super().process_request_thread(request, client_address)
+            finally:
+                doorman.leave(str(client_address[0]))
+
+    host, port = listener.getsockname()[:2]
+    Server(host, port, app, Handler, fd=listener.fileno()).serve_forever()

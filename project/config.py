@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -42,6 +43,18 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("secret_key_fallbacks", str, "", "Earlier secret keys that are still believed, separated by commas."),
     Setting("public_origin", str, "", "How browsers reach the site, e.g. https://spaces.example, behind a proxy."),
     Setting("proxy_hops", int, 0, "How many reverse proxies stand in front and set X-Forwarded-*."),
+    Setting(
+        "trusted_hosts",
+        str,
+        "",
+        "Names the site answers to, with commas, besides its addresses, localhost, its host's name and public_origin.",
+    ),
+    Setting("cors_origins", str, "", "Origins, with commas, whose pages may connect as workers; empty means none."),
+    Setting("request_idle_s", float, 15.0, "Seconds a request's head may take, and a wait for more of its body."),
+    Setting("max_connections", int, 5000, "Open connections, workers and live pages included; more are closed."),
+    Setting("max_connections_per_address", int, 2000, "Open connections, or behind proxies requests, of one address."),
+    Setting("register_s", float, 10.0, "Seconds a connection has to register as a worker."),
+    Setting("worker_messages_per_s", int, 2000, "Messages a second of one worker; more of them wait."),
     Setting("max_upload_bytes", int, 200 * 1024 * 1024, "Largest submission, all files together."),
     Setting(
         "ping_interval_s", int, 5, "Seconds between pings to a worker; whole ones, as the handshake tells no other."
@@ -56,6 +69,8 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("log_calls", int, 50_000, "How many calls the console's log keeps; at most half are of load runs."),
     Setting("log_file", Path, Path("error.log"), "Where warnings and errors are written, besides the console."),
 )
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
+_HOST_NAME: Final = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
 ASYNC_MODES: Final = ("eventlet", "gevent", "threading")
 
 
@@ -74,6 +89,13 @@ class Settings:
     secret_key_fallbacks: str = ""
     public_origin: str = ""
     proxy_hops: int = 0
+    trusted_hosts: str = ""
+    cors_origins: str = ""
+    request_idle_s: float = 15.0
+    max_connections: int = 5000
+    max_connections_per_address: int = 2000
+    register_s: float = 10.0
+    worker_messages_per_s: int = 2000
     max_upload_bytes: int = 200 * 1024 * 1024
     ping_interval_s: int = 5
     ping_timeout_s: int = 5
@@ -109,6 +131,7 @@ class Settings:
                 raise SettingInvalid(f"{row.variable} must be above 0", field=row.name)
         if self.proxy_hops < 0:
             raise SettingInvalid("SPACES_PROXY_HOPS must be 0 or more", field="proxy_hops")
+        self._check_names()
         if self.heartbeat_s * 2 > self.lease_s:
             raise SettingInvalid("SPACES_LEASE_S must be at least twice SPACES_HEARTBEAT_S", field="lease_s")
         if not self.is_loopback and self.admin_password in ("", "admin123"):
@@ -117,6 +140,17 @@ class Settings:
                 "your own, or keep --host 127.0.0.1",
                 field="admin_password",
             )
+
+    def _check_names(self) -> None:
+        for origin in self.allowed_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise SettingInvalid(
+                    f"SPACES_CORS_ORIGINS must be origins such as https://pages.example, not {origin!r}",
+                    field="cors_origins",
+                )
+        for name in self.allowed_hosts:
+            if not _HOST_NAME.fullmatch(name):
+                raise SettingInvalid(f"SPACES_TRUSTED_HOSTS must be host names, not {name!r}", field="trusted_hosts")
 
     @property
     def is_loopback(self) -> bool:
@@ -127,6 +161,17 @@ class Settings:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """``trusted_hosts``, one by one, in lower case."""
+        return _listed(self.trusted_hosts.lower())
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """``cors_origins``, one by one; the site's own public origin is among them if there are any."""
+        listed = _listed(self.cors_origins)
+        return (*listed, self.public_origin.rstrip("/")) if listed and self.public_origin else listed
 
     @property
     def development_logins(self) -> bool:
@@ -146,6 +191,10 @@ class Settings:
     def with_port(self, port: int) -> Settings:
         """The same settings on another port."""
         return replace(self, port=port)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _parse(row: Setting, text: str) -> Any:

@@ -7,7 +7,7 @@
     ├── Conflict          409
     ├── RemoteError       502
     ├── RpcTimeout        504
-    ├── TooLarge          413
+    ├── TooLarge          413/431
     ├── TryLater          429/503/507   nothing is wrong with the request, the moment is
     ├── SettingInvalid    the site does not start like this
     └── WorkerRefused     a registration the site will not accept
@@ -301,6 +301,13 @@ class MessageTooLarge(TooLarge):
     code = "message_too_large"
 
 
+class HeadTooLarge(TooLarge):
+    """The request's headers are larger than the site takes."""
+
+    code = "head_too_large"
+    status = 431
+
+
 class TryLater(SpacesError):
     """The site cannot take this now; try again shortly."""
 
@@ -319,6 +326,13 @@ class RateLimited(TryLater):
     """Too soon after your last request to this space."""
 
     code = "rate_limited"
+    status = 429
+
+
+class TooManyConnections(TryLater):
+    """Too many connections from your address at once."""
+
+    code = "too_many_connections"
     status = 429
 
 

@@ -69,6 +69,7 @@ class WorkerNamespace(socketio.Namespace):  # type: ignore[misc]
             self.server.emit(events.REGISTER_RESPONSE, refused, to=sid)
             self.server.disconnect(sid)
             return refusal(error)
+        self.server.gate.registered(self.server.manager.eio_sid_from_sid(sid, "/"))
         return {"ok": True}
 
     def _result(self, sid: str, data: Any) -> Deferred:

@@ -1,49 +1,61 @@
 """The outermost layer: what holds for every answer of the process, /socket.io and error answers included.
 
-Flask's own hooks never see /socket.io; so hosts, foreign pages, body sizes and security headers are looked after here.
+Flask's own hooks never see /socket.io; so hosts, foreign pages, sizes and security headers are looked after here.
+Each rule looks at the environment alone, so that a table can test it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs
 
 from project.config import Settings
-from project.errors import BadHost, BadInput, CrossOrigin, SpacesError, TooLarge
+from project.doors import Doorman, DoorSettings
+from project.errors import BadInput, CrossOrigin, HeadTooLarge, Missing, SpacesError, TooLarge, TooManyConnections
+from project.web.hosts import Hosts
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
+WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
     "font-src 'self'; connect-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; "
     "form-action 'self'"
 )
+HEADERS: Final = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "same-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
+    ("X-Frame-Options", "DENY"),
+    ("Content-Security-Policy", POLICY),
+)
+TRANSPORT_SECURITY: Final = ("Strict-Transport-Security", "max-age=31536000")
 FORM_OVERHEAD_BYTES: Final = 2 * 1024 * 1024
 """Text fields and part headers beside the files themselves."""
+MOST_HEADER_BYTES: Final = 32 * 1024
+SOCKET_PATH: Final = "/socket.io"
 
 
 class Guard:
     """WSGI middleware; see the module."""
 
-    def __init__(self, app: Callable[[Environ, StartResponse], Iterable[bytes]], settings: Settings):
+    def __init__(self, app: WsgiApp, settings: Settings):
         self._app = app
         self._origin = settings.public_origin.rstrip("/")
-        self._check_host = settings.is_loopback
-        self._hosts = LOCAL_HOSTS | ({urlsplit(self._origin).hostname or ""} if self._origin else set())
+        self._hosts = Hosts(settings)
         self._most_bytes = settings.max_upload_bytes + FORM_OVERHEAD_BYTES
-        self._headers = [
-            ("X-Content-Type-Options", "nosniff"),
-            ("Referrer-Policy", "same-origin"),
-            ("Cross-Origin-Opener-Policy", "same-origin"),
-            ("X-Frame-Options", "DENY"),
-            ("Content-Security-Policy", POLICY),
-        ]
-        if self._origin.startswith("https:"):
-            self._headers.append(("Strict-Transport-Security", "max-age=31536000"))
+        secure = self._origin.startswith("https:")
+        self._headers = (*HEADERS, TRANSPORT_SECURITY) if secure else HEADERS
+        self._hops = settings.proxy_hops
+        # Without a proxy the door itself counts, by connection.
+        self._doorman = Doorman(DoorSettings(0, settings.max_connections, settings.max_connections_per_address))
+        self._rules = (self._size_of_head, self._host, self._foreign_page, self._body, self._socket)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Refuse what must not pass; add the headers to whatever is answered."""
@@ -53,51 +65,128 @@ class Guard:
             added = [(name, value) for name, value in self._headers if name.lower() not in present]
             return start_response(status, [*headers, *added], *rest)
 
-        error = self._refusal(environ)
-        if error is None:
-            if "HTTP_TRANSFER_ENCODING" in environ:
-                # Every server we run on ends a chunked body itself; not every one tells the framework so, which then
-                # takes the body for empty.
-                environ["wsgi.input_terminated"] = True
+        error = self.refusal(environ)
+        if error is not None:
+            return _refuse(error, start)
+        # A compressed message may unpack to a thousand times its size, in one mode before anybody can measure it.
+        environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+        if "HTTP_TRANSFER_ENCODING" in environ:
+            # Every server we run on ends a chunked body itself; not every one tells the framework so, which then
+            # takes the body for empty.
+            environ["wsgi.input_terminated"] = True
+        if not self._hops:
             return self._app(environ, start)
-        body = json.dumps(error.as_dict()).encode()
-        status = {400: "400 Bad Request", 403: "403 Forbidden", 413: "413 Content Too Large"}[error.status]
-        # The body was not read, so the connection cannot carry another request.
-        start(
-            status,
-            [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Connection", "close")],
-        )
-        return [body]
+        address = self._reported_address(environ)
+        if not self._doorman.enter(address):
+            return _refuse(TooManyConnections(retry_after_s=5.0), start)
+        return _Counted(lambda: self._app(environ, start), lambda: self._doorman.leave(address))
 
-    def _refusal(self, environ: Environ) -> SpacesError | None:
-        host = str(environ.get("HTTP_HOST", ""))
-        if self._check_host and _name(host) not in self._hosts:
-            return BadHost()
-        if environ["REQUEST_METHOD"] not in SAFE_METHODS and not self._own_page(environ, host):
-            return CrossOrigin()
+    def refusal(self, environ: Environ) -> SpacesError | None:
+        """Why a request is not let in, or None."""
+        for rule in self._rules:
+            error = rule(environ)
+            if error is not None:
+                return error
+        return None
+
+    def _size_of_head(self, environ: Environ) -> SpacesError | None:
+        sizes = (len(value) for name, value in environ.items() if name.startswith("HTTP_") and isinstance(value, str))
+        if sum(sizes) + len(environ.get("QUERY_STRING", "")) > MOST_HEADER_BYTES:
+            return HeadTooLarge()
+        return None
+
+    def _host(self, environ: Environ) -> SpacesError | None:
+        return self._hosts.refusal(str(environ.get("HTTP_HOST", "")))
+
+    def _foreign_page(self, environ: Environ) -> SpacesError | None:
+        """A state-changing request must come from a page of this site, or from no page at all.
+
+        Browsers say so in ``Sec-Fetch-Site``, older ones, and all on plain http, in ``Origin``; programs send neither.
+        """
+        if environ["REQUEST_METHOD"] in SAFE_METHODS:
+            return None
+        origin, site = environ.get("HTTP_ORIGIN"), environ.get("HTTP_SEC_FETCH_SITE")
+        if origin is not None and origin == self._origin:
+            return None
+        if site is not None:
+            return None if site in ("same-origin", "none") else CrossOrigin()
+        own = f"{environ.get('wsgi.url_scheme', 'http')}://{environ.get('HTTP_HOST', '')}"
+        return None if origin in (None, own) else CrossOrigin()
+
+    def _body(self, environ: Environ) -> SpacesError | None:
         length = str(environ.get("CONTENT_LENGTH") or "0")
         if not length.isascii() or not length.isdigit():
             return BadInput("Content-Length must be a number")
-        if int(length) > self._most_bytes:
+        coding = environ.get("HTTP_TRANSFER_ENCODING")
+        if coding is not None and (coding.strip().lower() != "chunked" or environ.get("CONTENT_LENGTH")):
+            # Two servers that read such a request differently can be played against each other.
+            return BadInput("A body has either a Content-Length or is chunked")
+        if len(length) > 15 or int(length) > self._most_bytes:
             return TooLarge(f"At most {self._most_bytes - FORM_OVERHEAD_BYTES} bytes of files are taken at once")
         return None
 
-    def _own_page(self, environ: Environ, host: str) -> bool:
-        """Whether a state-changing request comes from a page of this site, or from no page at all.
+    def _socket(self, environ: Environ) -> SpacesError | None:
+        """Behind /socket.io there is a WebSocket and nothing else: no polling, no JSONP, no script."""
+        path = environ.get("PATH_INFO", "")
+        if path != SOCKET_PATH and not path.startswith(f"{SOCKET_PATH}/"):
+            return None
+        upgrades = "upgrade" in environ.get("HTTP_CONNECTION", "").lower()
+        asked = parse_qs(environ.get("QUERY_STRING", ""), max_num_fields=20) if upgrades else {}
+        is_websocket = (
+            environ["REQUEST_METHOD"] == "GET"
+            and environ.get("HTTP_UPGRADE", "").lower() == "websocket"
+            and "HTTP_SEC_WEBSOCKET_KEY" in environ
+            and asked.get("transport") == ["websocket"]
+        )
+        return None if is_websocket else Missing()
 
-        Browsers say so in ``Sec-Fetch-Site``, older ones in ``Origin``; programs send neither.
-        """
-        origin = environ.get("HTTP_ORIGIN")
-        if origin is not None and self._origin and origin == self._origin:
-            return True
-        site = environ.get("HTTP_SEC_FETCH_SITE")
-        if site is not None:
-            return site in ("same-origin", "none")
-        return origin is None or origin == f"{environ.get('wsgi.url_scheme', 'http')}://{host}"
+    def _reported_address(self, environ: Environ) -> str:
+        """Who the outermost of our own proxies says is calling: what stands before it anybody may have written."""
+        reported = [part.strip() for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",")]
+        address: str = reported[-self._hops] if len(reported) >= self._hops else ""
+        return address or str(environ.get("REMOTE_ADDR", ""))
 
 
-def _name(host: str) -> str:
-    """The host's name without its port, in lower case."""
-    if host.startswith("["):
-        return host[: host.find("]") + 1].lower()
-    return host.split(":", 1)[0].lower()
+class _Counted:
+    """An answer whose connection is given back when the server closes it."""
+
+    def __init__(self, call: Callable[[], Iterable[bytes]], leave: Callable[[], None]):
+        self._leave = leave
+        self._held = True
+        try:
+            self._answer = call()
+        except BaseException:
+            self._release()
+            raise
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._answer)
+
+    def close(self) -> None:
+        """Give it back, once."""
+        try:
+            close = getattr(self._answer, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        if self._held:
+            self._held = False
+            self._leave()
+
+
+def _refuse(error: SpacesError, start: StartResponse) -> Iterable[bytes]:
+    body = json.dumps(error.as_dict()).encode()
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+        ("Cache-Control", "no-store"),
+        # The body of the request was not read, so the connection cannot carry another one.
+        ("Connection", "close"),
+    ]
+    if error.retry_after_s is not None:
+        headers.append(("Retry-After", f"{error.retry_after_s:.0f}"))
+    start(f"{error.status} {HTTPStatus(error.status).phrase}", headers)
+    return [body]
