@@ -13,6 +13,7 @@ from project.core.model import SpaceSettings
 from project.core.spaces import CARD_TYPES, COVER_TYPES, NUMBERS, ORDERS, form_of, parse_settings
 from project.errors import SpacesError
 from project.web.answers import wants_json
+from project.web.covers import check_cover, is_missing, pictures
 from project.web.errors import answer
 from project.web.policy import current_user, policy
 from project.web.site import current_site
@@ -45,7 +46,7 @@ def add_form() -> str:
 def add() -> Response:
     """Make a space and go to its page."""
     try:
-        space = current_site().spaces.create(parse_settings(request.form), current_user())
+        space = current_site().spaces.create(_settings(), current_user())
     except SpacesError as error:
         return _again("admin/add.html", error)
     return redirect(url_for("admin.edit_form", space_id=space.id))
@@ -64,7 +65,7 @@ def edit_form(space_id: str) -> str:
 def edit(space_id: str) -> Response:
     """Change a space."""
     try:
-        current_site().spaces.edit(space_id, parse_settings(request.form))
+        current_site().spaces.edit(space_id, _settings())
     except SpacesError as error:
         current_site().spaces.get(space_id)
         return _again("admin/edit.html", error, **_edited(space_id))
@@ -109,6 +110,10 @@ def users() -> str:
     return render_template("admin/users.html", users=current_site().accounts.users())
 
 
+def _settings() -> SpaceSettings:
+    return check_cover(parse_settings(request.form))
+
+
 def _edited(space_id: str) -> dict[str, Any]:
     site = current_site()
     space = site.spaces.get(space_id)
@@ -119,6 +124,7 @@ def _edited(space_id: str) -> dict[str, Any]:
         "quoted_name": _QUOTED.sub(r"\\\g<0>", space.name),
         "namesakes": len(site.spaces.named(space.name)) - 1,
         "host": site.settings.public_origin or request.host_url.rstrip("/"),
+        "cover_missing": is_missing(space.settings),
         "recent": site.relay.listing(None, space_id=space_id, limit=10).items,
     }
 
@@ -136,5 +142,6 @@ def _choices() -> dict[str, Any]:
         "card_types": CARD_TYPES,
         "cover_types": COVER_TYPES,
         "orders": ORDERS,
+        "pictures": pictures(),
         "limits": [option.field for option in NUMBERS],
     }

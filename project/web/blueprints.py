@@ -7,7 +7,7 @@ from typing import Final
 from flask import Blueprint, Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from project.web import admin, auth, files, health, pages, stream, submissions
+from project.web import admin, auth, files, health, inbox, pages, stream, submissions
 from project.web.errors import set_up_errors
 from project.web.i18n import set_up_languages
 from project.web.policy import check_policies, enforce
@@ -21,6 +21,7 @@ BLUEPRINTS: Final[tuple[Blueprint, ...]] = (
     stream.blueprint,
     files.blueprint,
     admin.blueprint,
+    inbox.blueprint,
     health.blueprint,
 )
 

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, current_app, jsonify, make_response, redirect, render_template, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from project.core.model import Space
-from project.errors import FieldInvalid
+from project.errors import FieldInvalid, SpacesError
 from project.web.answers import wants_json
+from project.web.covers import cover_of
 from project.web.i18n import COOKIE, LANGUAGES
 from project.web.policy import current_user, policy
 from project.web.redirects import local
 from project.web.site import current_site
 
 blueprint = Blueprint("pages", __name__)
-DEFAULT_COVER = "default.png"
 ON_A_PAGE = 20
 
 
@@ -46,6 +44,11 @@ def index() -> Response:
 @policy("user")
 def space(space_id: str) -> str:
     """One space: its form, its state, and one's own requests to it."""
+    return space_page(space_id)
+
+
+def space_page(space_id: str, *, error: SpacesError | None = None, prompt: str = "") -> str:
+    """The page of a space; with what was wrong with a form that was sent without a script, and its prompt."""
     site, user = current_site(), current_user()
     found = site.spaces.get(space_id)
     page = site.relay.listing(user, space_id=space_id, limit=5)
@@ -57,6 +60,8 @@ def space(space_id: str) -> str:
         art=cover_of(found),
         recent=page.items,
         most_bytes=site.settings.max_upload_bytes,
+        error=error,
+        prompt=prompt,
     )
 
 
@@ -78,7 +83,13 @@ def one_request(request_id: str) -> str:
     """The lasting page of one request."""
     view = current_site().relay.view(request_id, current_user())
     spaces = {space.id: space for space in current_site().spaces.all()}
-    return render_template("request.html", view=view, space=spaces.get(view.request.space_id))
+    return render_template(
+        "request.html",
+        view=view,
+        told=view.as_dict(),
+        whole=json.dumps(view.request.result, ensure_ascii=False, indent=2),
+        space=spaces.get(view.request.space_id),
+    )
 
 
 @blueprint.post("/language")
@@ -101,12 +112,3 @@ def _came_from() -> str:
     except HTTPException:
         return "/"
     return local(referrer.path + (f"?{referrer.query}" if referrer.query else "")) or "/"
-
-
-def cover_of(found: Space) -> dict[str, Any]:
-    """A space's cover: an emoji, or a picture of ``static/covers`` (the default one if it is not there)."""
-    if found.settings.cover_type == "emoji":
-        return {"emoji": found.settings.cover, "picture": None}
-    folder = Path(current_app.static_folder or "") / "covers"
-    name = found.settings.cover if (folder / found.settings.cover).is_file() else DEFAULT_COVER
-    return {"emoji": None, "picture": f"covers/{name}"}

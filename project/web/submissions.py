@@ -16,6 +16,7 @@ from project.core.commands import Submitted
 from project.core.model import FileField, Space
 from project.core.submission import FILE_FIELDS, check_fields
 from project.errors import FieldInvalid, WorkerOffline
+from project.web.forms import leads_to_request
 from project.web.policy import current_user, policy
 from project.web.site import current_site
 from project.web.uploads import MOST_TEXT_BYTES, kept_files
@@ -26,6 +27,7 @@ MOST_WAIT_S = 30.0
 
 @blueprint.post("/submit/<space_id>")
 @policy("user")
+@leads_to_request
 def submit(space_id: str) -> Response:
     """Accept a request: form or JSON fields ``prompt``, ``audio_url``, ``params``, files, and ``wait`` in seconds.
 
@@ -84,6 +86,7 @@ def space_status(space_id: str) -> Response:
 
 @blueprint.post("/cancel/<request_id>")
 @policy("user")
+@leads_to_request
 def cancel(request_id: str) -> Response:
     """End a queued or running request; one that is over stays as it is."""
     view = current_site().relay.cancel(request_id, current_user())

@@ -61,7 +61,7 @@ BY_FIELD: Final[dict[str, LazyString]] = {
     "confirm_password": _("The two passwords are not the same."),
     "name": _("A name has from 1 to 100 characters, all of which can be seen."),
     "description": _("A description has at most 5000 characters."),
-    "cover": _("The cover is one emoji, or the name of a picture in static/covers such as default.png."),
+    "cover": _("The cover is one emoji, or the name of a picture that is in static/covers."),
     "ws_enable_prompt": _("Enable at least one kind of input."),
     "ws_rate_limit_seconds": _("A number from 0 to 86400."),
     "ws_max_queue": _("A number from 1 to 100000."),
@@ -96,6 +96,18 @@ def explain(error: SpacesError) -> str:
     if error.code in ("invalid_field", "conflict") and error.field in BY_FIELD:
         return str(BY_FIELD[error.field])
     return str(BY_CODE.get(error.code, error.message))
+
+
+TOLD_BY_WORKERS: Final = frozenset({"worker_error", "handler_crashed", "transfer_failed"})
+"""Reasons to which a worker's own words belong."""
+
+
+def reason(code: str | None, error: str | None) -> str:
+    """Why a request ended without a result; a model's own words are added to ours."""
+    known = REASONS.get(code or "")
+    if known is None:
+        return error or ""
+    return f"{known} {error}" if code in TOLD_BY_WORKERS and error else str(known)
 
 
 def page_words() -> dict[str, LazyString]:

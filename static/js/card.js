@@ -3,33 +3,48 @@ import { copyFrom } from "./clipboard.js";
 import { facts } from "./facts.js";
 import { attached, returned } from "./files.js";
 import { ask } from "./live.js";
+import { note, why } from "./notes.js";
+import { moment, span } from "./spans.js";
 import { words } from "./words.js";
 
 const TERMINAL = new Set(["completed", "failed", "cancelled"]);
+const STAGES = ["queued_at", "dispatched_at", "started_at", "finished_at"];
 const isOver = (status) => TERMINAL.has(status.status);
 
 export class Card {
-  /** `place` is filled; `onAgain(prompt)` is called to ask once more, and there is no such button without it. */
+  /**
+   * `place` is filled with the first status, and keeps till then what came with the page. `onAgain(prompt)` is called
+   * to ask once more; there is no such button without it.
+   */
   constructor(place, requestId, prompt, onAgain) {
     const made = document.getElementById("request-card").content.cloneNode(true);
-    Object.assign(this, { requestId, prompt, onAgain, status: null, gone: false, filesShown: "" });
+    Object.assign(this, { place, made, requestId, prompt, onAgain, status: null, gone: false, filesShown: "" });
     this.part = Object.fromEntries([...made.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
     this.folded = place.hasAttribute("data-folded");
+    this.whole = place.hasAttribute("data-whole");
     this.fresh = !place.dataset.request; // what came with the page is not announced
-    for (const name of ["inputs", "progress", "message", "text", "error", "facts", "raw", "copy", "again", "fold"]) this.part[name].hidden = true;
+    for (const name of ["inputs", "progress", "message", "text", "error", "facts", "raw", "copy", "again", "fold", "stages"]) this.part[name].hidden = true;
     this.put("prompt", prompt);
-    this.part.link.href = `/requests/${requestId}`;
-    this.part.link.hidden = this.part.link.pathname === location.pathname;
+    const address = `/requests/${requestId}`;
+    this.part.link.href = address;
+    this.part.link.hidden = address === location.pathname;
     this.part.cancel.addEventListener("click", () => this.cancel());
     this.part.copy.addEventListener("click", () => copyFrom(this.part.copy, this.part.text.textContent, words("copied")));
     this.part.again.addEventListener("click", () => this.onAgain(this.prompt));
     this.part.fold.addEventListener("click", () => { this.folded = !this.folded; this.fold(); });
-    place.replaceChildren(made);
     this.fold();
+    if (!place.hasChildNodes()) this.mount();
     this.timer = setInterval(() => this.showTime(), 1000);
   }
 
   get over() { return this.status !== null && isOver(this.status); }
+
+  get runs() { return this.status?.status === "processing"; }
+
+  mount() {
+    this.place.replaceChildren(this.made);
+    this.made = null;
+  }
 
   show(status) {
     if (this.over && !isOver(status)) return; // a late answer never takes back an end
@@ -40,18 +55,21 @@ export class Card {
     this.part.note.textContent = note(status);
     this.showProgress(status);
     this.showResult(status);
+    this.showStages(status);
     this.part.cancel.hidden = this.over;
     this.part.again.hidden = !(this.over && this.onAgain && this.prompt);
     this.showTime();
+    if (this.made) this.mount();
     if (this.over) clearInterval(this.timer);
     if (news) announce(`${words(status.status)}: ${this.prompt.slice(0, 80)}`);
   }
 
   showProgress(status) {
     const running = status.status === "processing";
-    const { progress } = this.part;
-    progress.hidden = !running;
-    if (running && status.progress !== null) progress.value = status.progress; else progress.removeAttribute("value");
+    const known = running && status.progress !== null;
+    this.part.progress.hidden = !running;
+    if (known) this.part.meter.value = status.progress; else this.part.meter.removeAttribute("value");
+    this.put("percent", known ? words("percent", { n: Math.round(status.progress) }) : "");
     this.put("message", running ? status.progress_message : "");
   }
 
@@ -59,6 +77,7 @@ export class Card {
     const result = status.result ?? {};
     const answer = typeof result.text_output === "string" ? result.text_output : status.partial;
     this.put("text", answer);
+    this.part.text.classList.toggle("is-growing", !this.over);
     this.part.copy.hidden = this.folded || !(this.over && answer);
     this.part.error.hidden = !["failed", "cancelled"].includes(status.status);
     this.part.error.classList.toggle("is-mild", status.status === "cancelled");
@@ -82,6 +101,12 @@ export class Card {
     this.part.files.replaceChildren(...files.filter((file) => file.field === "result").map(returned));
   }
 
+  showStages(status) {
+    this.part.stages.hidden = !this.whole;
+    for (const stage of STAGES) this.put(stage, status[stage] ? moment(status[stage]) : "–");
+    this.put("attempts", words("attempts", { n: status.attempt, m: status.max_attempts }));
+  }
+
   showTime() {
     const { status } = this;
     if (!status) return;
@@ -89,10 +114,13 @@ export class Card {
     const began = Date.parse((running && (status.started_at ?? status.dispatched_at)) || status.queued_at);
     const seconds = Math.max(0, ((this.over ? Date.parse(status.finished_at) : Date.now()) - began) / 1000);
     const key = this.over ? "took" : running ? "running" : "waiting";
-    this.part.time.textContent = words(key, { n: this.over ? seconds.toFixed(1) : Math.floor(seconds) });
+    this.part.time.textContent = words(key, { n: span(this.over ? seconds : Math.floor(seconds), this.over ? 1 : 0) });
   }
 
-  showTrouble(text) { this.part.note.textContent = text; }
+  showTrouble(text) {
+    if (this.made) this.mount();
+    this.part.note.textContent = text;
+  }
 
   fold() {
     this.part.body.hidden = this.folded;
@@ -103,8 +131,9 @@ export class Card {
   }
 
   put(name, text) {
-    this.part[name].textContent = text ?? "";
-    this.part[name].hidden = !text;
+    const part = this.part[name];
+    if (part.textContent !== (text ?? "")) part.textContent = text ?? "";
+    part.hidden = !text;
   }
 
   async cancel() {
@@ -113,20 +142,6 @@ export class Card {
     this.part.cancel.disabled = false;
     if (ok) this.show(body); else this.showTrouble(words(status ? `why_${body.code}` : "unreachable") ?? body.error);
   }
-}
-
-function note({ status, position, attempt, max_attempts: most, started_at: started }) {
-  if (status === "queued" && attempt > 0) return words("again", { n: attempt, m: most });
-  if (status === "queued" && position) return words("place", { n: position });
-  if (status === "processing" && attempt > 1) return words("attempt", { n: attempt, m: most });
-  return status === "processing" && !started ? words("handed") : "";
-}
-
-const TOLD_BY_WORKERS = new Set(["worker_error", "handler_crashed", "transfer_failed"]);
-
-function why({ code, error }) {
-  const known = words(`why_${code}`);
-  return TOLD_BY_WORKERS.has(code) && error ? `${known} ${error}` : known ?? error;
 }
 
 function announce(text) { document.getElementById("announcer").textContent = text; }

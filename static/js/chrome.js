@@ -1,10 +1,12 @@
 // What every page has: the light and dark switch, copy buttons, times in the reader's own clock.
 import { copyFrom } from "./clipboard.js";
+import { checkCovers } from "./covers.js";
+import { keep } from "./keep.js";
 
 document.getElementById("theme-switch").addEventListener("click", () => {
   const next = document.documentElement.dataset.bsTheme === "dark" ? "light" : "dark";
   document.documentElement.dataset.bsTheme = next;
-  localStorage.setItem("theme", next);
+  keep("browser", "theme", next);
 });
 
 for (const button of document.querySelectorAll("[data-copy]")) {
@@ -18,3 +20,5 @@ for (const time of document.querySelectorAll("time[data-at]")) {
   time.dateTime = at.toISOString();
   time.textContent = at.toLocaleString(document.documentElement.lang, { dateStyle: "short", timeStyle: "short" });
 }
+
+checkCovers(document);

@@ -3,7 +3,8 @@ import { words } from "./words.js";
 
 const PLAYERS = new Set(["audio", "video"]);
 
-function size(bytes) {
+/** A number of bytes in words. */
+export function size(bytes) {
   if (bytes < 1024) return `${bytes} B`;
   return bytes < 1048576 ? `${(bytes / 1024).toFixed(1)} KB` : `${(bytes / 1048576).toFixed(1)} MB`;
 }

@@ -1,6 +1,7 @@
 // The list of spaces: search as one types, badges that stay true. The administrators' table lives by it too.
 import { showBadge } from "./badge.js";
 import { ask } from "./live.js";
+import { words } from "./words.js";
 
 const EVERY_MS = 4000;
 const rows = new Map([...document.querySelectorAll("[data-space]")].map((row) => [row.dataset.space, row]));
@@ -13,9 +14,14 @@ document.getElementById("search")?.addEventListener("input", (event) => {
 
 function show(state) {
   const row = rows.get(state.space_id);
-  if (!row) return;
-  showBadge(row.querySelector(".badge-state"), state.connected);
+  const badge = row?.querySelector(".badge-state");
+  if (!badge) return; // a space that was made since, or one without a worker
+  showBadge(badge, state.connected);
   for (const cell of row.querySelectorAll("[data-number]")) cell.textContent = state[cell.dataset.number];
+  for (const queue of row.querySelectorAll(".queue")) {
+    queue.textContent = words("queue", { n: state.queue_size });
+    queue.hidden = !state.queue_size;
+  }
 }
 
 async function refresh() {

@@ -1,12 +1,14 @@
 // Live status: one stream for the page, and the store asked again whenever a push may have been missed.
 const RETRY_MS = [1000, 2000, 5000, 15000];
 const POLL_MS = 1500;
+const SILENCE_MS = 10000;
+const ANSWER_MS = 15000;
 const MOST_ASKED = 6;
 
 /** What the site says at an address, as {ok, status, body}; `status` is 0 when it cannot be reached. */
 export async function ask(address, options) {
   try {
-    const answer = await fetch(address, options);
+    const answer = await fetch(address, { signal: AbortSignal.timeout(ANSWER_MS), ...options });
     const body = await answer.json().catch(() => ({}));
     return { ok: answer.ok, status: answer.status, body };
   } catch {
@@ -23,19 +25,26 @@ export class Live {
     Object.assign(this, { spaceId, openRequests, onSpace, onRequest, onTrouble });
     this.source = null;
     this.streamed = undefined;
-    this.failures = 0;
-    this.retryAt = 0;
+    this.failures = this.retryAt = this.turn = 0;
     this.loggedOut = false;
-    for (const event of ["online", "pageshow"]) addEventListener(event, () => this.refresh());
+    this.left = false;
+    this.heard = this.polled = Date.now();
+    this.asking = new Set();
+    for (const event of ["online", "pageshow"]) addEventListener(event, () => { this.left = false; this.refresh(); });
+    addEventListener("pagehide", () => { this.left = true; this.close(); });
     document.addEventListener("visibilitychange", () => { if (document.hidden) this.close(); else this.refresh(); });
-    addEventListener("pagehide", () => this.close());
     setInterval(() => this.poll(), POLL_MS);
     this.refresh();
   }
 
+  get away() { return document.hidden || this.left || this.loggedOut; }
+
+  get streaming() { return this.source?.readyState === EventSource.OPEN; }
+
   /** Ask the store for everything, and stream again. */
   refresh() {
     this.loggedOut = false;
+    if (this.away) return;
     this.retryAt = 0;
     this.askSpace();
     this.openRequests().forEach((id) => this.askRequest(id));
@@ -46,7 +55,7 @@ export class Live {
     const [streamed] = this.openRequests();
     if (this.source && this.source.readyState !== EventSource.CLOSED && this.streamed === streamed) return;
     this.close();
-    if (document.hidden || this.loggedOut || Date.now() < this.retryAt || (!this.spaceId && !streamed)) return;
+    if (this.away || Date.now() < this.retryAt || (!this.spaceId && !streamed)) return;
     this.streamed = streamed;
     const query = new URLSearchParams();
     if (this.spaceId) query.set("space_id", this.spaceId);
@@ -57,12 +66,13 @@ export class Live {
   listen(source, streamed) {
     this.source = source;
     document.dispatchEvent(new CustomEvent("stream", { detail: source })); // the bell listens to it, too
+    this.heard = Date.now();
     source.addEventListener("open", () => { this.failures = 0; });
-    source.addEventListener("space", (event) => this.onSpace(JSON.parse(event.data)));
-    source.addEventListener("request", (event) => {
+    source.addEventListener("space", (event) => this.hear(() => this.onSpace(JSON.parse(event.data))));
+    source.addEventListener("request", (event) => this.hear(() => {
       this.onRequest(streamed, JSON.parse(event.data));
       this.open(); // once it is over, the next open one is streamed
-    });
+    }));
     source.addEventListener("error", () => {
       // A lost connection is taken up again by the browser itself; a refusal is not.
       if (source.readyState !== EventSource.CLOSED || this.source !== source) return;
@@ -72,32 +82,56 @@ export class Live {
     });
   }
 
+  hear(tell) {
+    this.heard = Date.now();
+    tell();
+  }
+
   close() {
     this.source?.close();
     this.source = null;
     this.streamed = undefined;
   }
 
-  get streaming() { return this.source?.readyState === EventSource.OPEN; }
-
-  /** Behind the stream: what it does not carry, or everything while it is down. */
+  /** Behind the stream: what it does not carry; everything while it is down, or silent for long, as a dead one is. */
   poll() {
-    if (document.hidden || this.loggedOut) return;
-    const open = this.openRequests();
-    open.slice(this.streaming ? 1 : 0, MOST_ASKED).forEach((id) => this.askRequest(id));
-    if (!this.streaming) this.askSpace();
-    if (!this.source) this.open();
+    const slept = Date.now() - this.polled > SILENCE_MS;
+    this.polled = Date.now();
+    if (this.away) return;
+    if (slept) this.close();
+    const heard = this.streaming && Date.now() - this.heard < SILENCE_MS;
+    this.askSome(this.openRequests().slice(heard ? 1 : 0));
+    if (!heard) {
+      this.heard = Date.now();
+      this.askSpace();
+    }
+    this.open();
+  }
+
+  /** A few of many, by turns. */
+  askSome(ids) {
+    if (ids.length > MOST_ASKED) {
+      this.turn = (this.turn + MOST_ASKED) % ids.length;
+      ids = [...ids.slice(this.turn), ...ids.slice(0, this.turn)].slice(0, MOST_ASKED);
+    }
+    ids.forEach((id) => this.askRequest(id));
   }
 
   async askSpace() {
-    if (!this.spaceId) return;
-    const { ok, body, status } = await ask(`/websockets/space/${this.spaceId}/status`);
-    if (ok) this.onSpace(body); else this.trouble(null, status);
+    if (this.spaceId) await this.askOnce(null, `/websockets/space/${this.spaceId}/status`, (body) => this.onSpace(body));
   }
 
   async askRequest(id) {
-    const { ok, body, status } = await ask(`/websockets/status?request_id=${encodeURIComponent(id)}`);
-    if (ok) this.onRequest(id, body); else this.trouble(id, status);
+    await this.askOnce(id, `/websockets/status?request_id=${encodeURIComponent(id)}`, (body) => this.onRequest(id, body));
+  }
+
+  /** Ask, unless the same is being asked: a slow site is not asked the more. */
+  async askOnce(id, address, tell) {
+    if (this.asking.has(id)) return;
+    this.asking.add(id);
+    const { ok, body, status } = await ask(address);
+    this.asking.delete(id);
+    if (ok) tell(body); else this.trouble(id, status);
   }
 
   trouble(id, status) {
@@ -105,6 +139,6 @@ export class Live {
       this.loggedOut = true;
       this.close();
     }
-    this.onTrouble(id, status);
+    if (!this.left) this.onTrouble(id, status); // leaving ends what is being asked; nobody is there to be told
   }
 }

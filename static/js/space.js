@@ -3,6 +3,7 @@ import { Ask, carryPrompt } from "./ask.js";
 import { showBadge } from "./badge.js";
 import { Card } from "./card.js";
 import { Live } from "./live.js";
+import { moment } from "./spans.js";
 import { words } from "./words.js";
 
 const list = document.getElementById("requests");
@@ -27,28 +28,36 @@ function add(place, id, prompt) { cards.set(id, new Card(place, id, prompt, agai
 // The newest comes last in the map, as it does when it is added later.
 for (const place of [...list.querySelectorAll("[data-request]")].reverse()) add(place, place.dataset.request, place.dataset.prompt);
 
+/** Those that run before those that wait, the oldest first: it is theirs that changes fastest. */
+function openRequests() {
+  const open = [...cards.values()].filter((card) => !card.over && !card.gone);
+  return [...open.filter((card) => card.runs), ...open.filter((card) => !card.runs)].map((card) => card.requestId);
+}
+
 const live = new Live({
   spaceId: form?.dataset.space,
-  openRequests: () => [...cards.values()].filter((card) => !card.over && !card.gone).map((card) => card.requestId).reverse(),
+  openRequests,
   onSpace: showSpace,
   onRequest: (id, status) => cards.get(id)?.show(status),
   onTrouble: showTrouble,
 });
 
-function showSpace({ connected, queue_size: queueSize }) {
+function showSpace({ connected, queue_size: queueSize, worker_away_since: away }) {
   showBadge(document.querySelector("#badge .badge-state"), connected);
   const queue = document.getElementById("queue");
-  queue.hidden = !connected;
+  queue.hidden = !connected && !queueSize;
   queue.textContent = words("queue", { n: queueSize });
-  allowAsking(connected, words("offline"));
+  const takes = connected || "queuesOffline" in form.dataset;
+  const since = away ? ` ${words("away_since", { n: moment(away) })}` : "";
+  tellOffline(connected ? "" : words(takes ? "offline_queues" : "offline") + since);
+  document.getElementById("fields").disabled = !takes;
 }
 
-/** Let people send, or not, saying why. */
-function allowAsking(allowed, why) {
+/** Say why nothing can be sent, or runs, just now; nothing when all is well. */
+function tellOffline(text) {
   const offline = document.getElementById("offline");
-  if (!allowed && offline.textContent !== why) offline.textContent = why;
-  offline.hidden = allowed;
-  document.getElementById("fields").disabled = !allowed;
+  if (text && offline.textContent !== text) offline.textContent = text;
+  offline.hidden = !text;
 }
 
 function showTrouble(id, status) {
@@ -57,7 +66,8 @@ function showTrouble(id, status) {
     // A badge that cannot be checked must not say that all is well.
     showBadge(document.querySelector("#badge .badge-state"), false);
     document.getElementById("queue").hidden = true;
-    allowAsking(false, words(status === 404 ? "space_gone" : "unreachable"));
+    tellOffline(words(status === 404 ? "space_gone" : "unreachable"));
+    document.getElementById("fields").disabled = true;
     return;
   }
   const card = cards.get(id);

@@ -44,6 +44,7 @@ def test_form_of_the_guide_makes_a_space(site: LiveSite, admin: requests.Session
         ("name", ""),
         ("name", "x" * 101),
         ("cover", "../secret"),
+        ("cover", "nowhere.png"),
         ("ws_enable_prompt", ""),
         ("ws_rate_limit_seconds", "often"),
         ("ws_max_queue", "0"),

@@ -1,0 +1,36 @@
+// What a request is waiting for, in words; honest about attempts, absences and guesses.
+import { moment, spanRange } from "./spans.js";
+import { words } from "./words.js";
+
+function queued({ position, attempt, max_attempts: most, retry_reason: reason, worker_away_since: away, eta_seconds: eta }) {
+  const said = [];
+  if (attempt > 0) said.push(words("again", { n: attempt, m: most, why: retryReason(reason) }));
+  if (position) said.push(words("place", { n: position }));
+  if (away) said.push(words("away", { n: moment(away) }));
+  else if (eta) said.push(spanRange(eta));
+  return said;
+}
+
+function running({ attempt, max_attempts: most, retry_reason: reason, started_at: started, eta_seconds: eta }) {
+  const said = [];
+  if (attempt > 1) said.push(words("attempt", { n: attempt, m: most, why: retryReason(reason) }));
+  else if (!started) said.push(words("handed"));
+  if (eta) said.push(spanRange(eta));
+  return said;
+}
+
+function retryReason(code) { return words(`retry_${code}`) ?? words("retry_worker_lost"); }
+
+/** One line on an open request; empty for one that is over. */
+export function note(status) {
+  if (status.status === "queued") return queued(status).join(" · ");
+  return status.status === "processing" ? running(status).join(" · ") : "";
+}
+
+const TOLD_BY_WORKERS = new Set(["worker_error", "handler_crashed", "transfer_failed"]);
+
+/** Why a request ended without a result. */
+export function why({ code, error }) {
+  const known = words(`why_${code}`);
+  return TOLD_BY_WORKERS.has(code) && error ? `${known} ${error}` : known ?? error;
+}

@@ -1,0 +1,165 @@
+"""What a page may not do: hold a stream it does not need, miss an end, or need what a browser refuses."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, Request, expect
+
+from tests.conftest import LiveSite, eventually
+from tests.pages.conftest import OpenPage, StartWorker, log_in
+
+pytestmark = pytest.mark.slow
+ECHO = 'def handler(job): return {"text_output": job.prompt}'
+HELD = "def handler(job):\n    job.progress(0.4, 'reading')\n    while not job.cancelled: job.sleep(0.05)\n"
+HIDE = """hidden => {
+    Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+COUNT_STREAMS = """
+window.streams = [];
+const Real = window.EventSource;
+window.EventSource = class extends Real { constructor(...rest) { super(...rest); window.streams.push(this); } };
+"""
+OPEN_STREAMS = "window.streams.filter(stream => stream.readyState !== EventSource.CLOSED).length"
+NO_STORAGE = """
+for (const name of ["localStorage", "sessionStorage"]) {
+    Object.defineProperty(window, name, {get() { throw new DOMException("denied", "SecurityError"); }});
+}
+"""
+
+
+def serve(site: LiveSite, start_worker: StartWorker, name: str, body: str) -> str:
+    space_id = site.make_space(name)
+    start_worker(site, space_id, name, body)
+    eventually(lambda: site.connected(space_id), what=f"{name} is connected")
+    return space_id
+
+
+def ask(page: Page, prompt: str) -> None:
+    page.fill("#prompt", prompt)
+    page.click("#send")
+
+
+def test_one_stream_a_page_and_none_while_hidden(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    page.add_init_script(COUNT_STREAMS)
+    space_id = serve(site, start_worker, "Streams", HELD)
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    for prompt in ("first", "second", "third"):
+        ask(page, prompt)
+        expect(page.locator(".request", has_text=prompt)).to_have_count(1)
+        assert page.evaluate(OPEN_STREAMS) == 1
+    expect(page.locator(".request", has_text="first").locator(".state")).to_have_text("Running")
+    eventually(lambda: page.evaluate(OPEN_STREAMS) == 1)
+    page.evaluate(HIDE, True)
+    assert page.evaluate(OPEN_STREAMS) == 0
+    page.evaluate(HIDE, False)
+    assert page.evaluate(OPEN_STREAMS) == 1
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
+    assert page.evaluate(OPEN_STREAMS) == 0
+    for card in page.locator(".request").all():
+        card.get_by_role("button", name="Cancel").click()
+
+
+def test_end_that_came_while_away_is_seen_on_return(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Return", HELD)
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    ask(page, "leave it")
+    expect(page.locator(".percent")).to_have_text("40%")
+    request_id = page.locator(".request .link").get_attribute("href")
+    assert request_id
+    page.evaluate(HIDE, True)
+    session = site.login("testuser", "testpass123")
+    session.post(f"{site.host}/websockets/cancel/{request_id.rsplit('/', 1)[-1]}")
+    expect(page.locator(".request .state")).to_have_text("Running")
+    page.evaluate(HIDE, False)
+    expect(page.locator(".request .state")).to_have_text("Cancelled")
+
+
+def test_end_that_came_without_a_network_is_seen_with_it(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Cable", HELD)
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    ask(page, "pull it")
+    expect(page.locator(".request .state")).to_have_text("Running")
+    href = page.locator(".request .link").get_attribute("href")
+    assert href
+    page.context.set_offline(True)
+    session = site.login("testuser", "testpass123")
+    session.post(f"{site.host}/websockets/cancel/{href.rsplit('/', 1)[-1]}")
+    expect(page.locator("#offline")).to_contain_text("The site cannot be reached just now.", timeout=20000)
+    page.context.set_offline(False)
+    expect(page.locator(".request .state")).to_have_text("Cancelled", timeout=10000)
+
+
+def test_finished_request_is_asked_for_no_more(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Quiet", ECHO)
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    ask(page, "done soon")
+    expect(page.locator(".request .state")).to_have_text("Done")
+    href = page.locator(".request .link").get_attribute("href")
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        asked.append(request.url)
+
+    page.goto(f"{site.host}{href}")
+    expect(page.locator(".request .answer")).to_have_text("done soon")
+    expect(page.locator("[data-part=finished_at]")).not_to_have_text("–")
+    expect(page.locator(".request .link")).to_be_hidden()
+    page.on("request", note)
+    page.wait_for_timeout(3200)  # two rounds of asking, were there any
+    assert asked == []
+
+
+def test_list_of_requests_stays_true(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Followed", HELD)
+    session = site.login("testuser", "testpass123")
+    ids = [site.submit(session, space_id, prompt=f"followed {n}")["request_id"] for n in range(2)]
+    page.goto(f"{site.host}/requests")
+    states = page.locator(".rows li", has_text="followed").locator(".state")
+    expect(states).to_have_text(["Queued", "Running"])
+    session.post(f"{site.host}/websockets/cancel/{ids[0]}")
+    expect(states).to_have_text(["Running", "Cancelled"])
+    session.post(f"{site.host}/websockets/cancel/{ids[1]}")
+    expect(states).to_have_text(["Cancelled", "Cancelled"])
+
+
+def test_pages_work_where_storage_is_refused(site: LiveSite, start_worker: StartWorker, open_page: OpenPage) -> None:
+    space_id = serve(site, start_worker, "No storage", ECHO)
+    page = open_page(theme="dark")
+    page.add_init_script(NO_STORAGE)
+    log_in(page, site)
+    assert page.evaluate("document.documentElement.dataset.bsTheme") == "dark"
+    page.click("#theme-switch")
+    assert page.evaluate("document.documentElement.dataset.bsTheme") == "light"
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    ask(page, "no storage")
+    expect(page.locator(".request .answer")).to_have_text("no storage")
+    page.locator(".request .link").click()
+    page.get_by_role("button", name="Ask again").click()
+    page.wait_for_url("**/ai_project/*")
+    expect(page.locator("#prompt")).to_be_visible()
+
+
+def test_space_without_a_worker_has_no_badge(site: LiveSite, open_page: OpenPage) -> None:
+    space_id = site.make_space("Only told of", card_type="link", description="Who we are.")
+    page = open_page()
+    log_in(page, site, "admin", "admin123")
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    expect(page.locator(".lead")).to_have_text("Who we are.")
+    for address in (f"/ai_project/{space_id}", "/", "/admin/", f"/admin/space/edit/{space_id}"):
+        page.goto(site.host + address)
+        place = page.locator(f"[data-space='{space_id}']") if address in ("/", "/admin/") else page.locator("main")
+        expect(place).to_contain_text("Description only")
+        expect(place.locator(".badge-state")).to_have_count(0)
+
+
+def test_cover_that_cannot_be_drawn_becomes_initials(site: LiveSite, page: Page) -> None:
+    for name, cover in (("Drawn Well", "é"), ("Not Drawn", "\U000fa3b8"), ("没有字体", "\U000fa3b8")):
+        site.make_space(name, cover=cover, cover_type="emoji")
+    page.goto(site.host)
+    card = page.locator(".card-space")
+    expect(card.filter(has_text="Drawn Well").locator(".cover-emoji")).to_be_visible()
+    expect(card.filter(has_text="Drawn Well").locator(".cover-initials")).to_be_hidden()
+    expect(card.filter(has_text="Not Drawn").locator(".cover-initials")).to_have_text("ND")
+    expect(card.filter(has_text="Not Drawn").locator(".cover-initials")).to_be_visible()
+    expect(card.filter(has_text="没有字体").locator(".cover-initials")).to_have_text("没")
