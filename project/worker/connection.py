@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -113,6 +115,18 @@ class Connection:
     def wait_until_gone(self, timeout_s: float) -> bool:
         """Whether the connection is gone, waiting up to ``timeout_s`` for it."""
         return self._gone.wait(timeout_s)
+
+    def drain(self, within_s: float = 5.0) -> None:
+        """Wait until what was emitted has been written to the socket, as long as there is one."""
+        deadline = time.monotonic() + within_s
+        while self._client is not None and self._client.eio.queue.unfinished_tasks:
+            if self._gone.wait(0.005) or time.monotonic() > deadline:
+                return
+
+    def cut(self) -> None:
+        """Break the connection off without a goodbye, as a broken line does."""
+        if self._client is not None and self._client.eio.ws is not None and self._client.eio.ws.sock is not None:
+            self._client.eio.ws.sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection, if it is open."""

@@ -78,7 +78,7 @@ class Worker:
         self._watcher = watcher or WorkerEvents()
         self._boot_id = secrets.token_hex(8)
         self._worker_id = worker_id
-        self._connection = Connection(self._host, self._on_event)
+        self._connection = self._connect(self._host)
         self._state_dir = state_dir
         self._keeps_state = outbox is None
         self._outbox = Outbox() if outbox is None else outbox
@@ -154,6 +154,9 @@ class Worker:
         elif not self._draining:
             self._draining = True
             threading.Thread(target=self._drain, daemon=True).start()
+
+    def _connect(self, host: str) -> Connection:
+        return Connection(host, self._on_event)
 
     # -- the connection ---------------------------------------------------------------------------------------------
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from typing import Any
 
 from project.wire.limits import MAX_CAPACITY
 from project.worker.errors import RegistrationRefused, StateUnavailable
+from project.worker.mock.faults import FAULTS, FaultyWorker
 from project.worker.mock.journal import Journal
 from project.worker.mock.model import MockModel
 from project.worker.worker import Worker
@@ -21,16 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
     journal = Journal(options.host, options.spaces, verbose=options.verbose)
     journal.banner()
     try:
-        worker = Worker(
-            MockModel(options.min_seconds, options.max_seconds, options.fail_rate, options.seed),
-            host=options.host,
-            space=options.spaces,
-            token=options.token,
-            capacity=options.capacity,
-            state_dir=options.state_dir,
-            watcher=journal,
-        )
-        worker.run()
+        _worker(options, journal).run()
     except RegistrationRefused:
         # The journal has said why.
         sys.exit(1)
@@ -41,6 +34,21 @@ def main(arguments: list[str] | None = None) -> None:
         journal.statistics()
         return
     journal.statistics()
+
+
+def _worker(options: argparse.Namespace, journal: Journal) -> Worker:
+    model = MockModel(options.min_seconds, options.max_seconds, options.fail_rate, options.seed)
+    settings: dict[str, Any] = {
+        "host": options.host,
+        "space": options.spaces,
+        "token": options.token,
+        "capacity": options.capacity,
+        "state_dir": options.state_dir,
+        "watcher": journal,
+    }
+    if options.fault:
+        return FaultyWorker(model, options.fault, journal.fault, **settings)
+    return Worker(model, **settings)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -67,5 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--capacity", type=int, default=16, help="requests to keep at hand (default %(default)s)")
     parser.add_argument("--state-dir", metavar="DIR", help="folder of results to hand in (default: one in your home)")
     parser.add_argument("--fail-rate", type=float, default=0.0, help="share of requests to fail, from 0 to 1")
+    kinds = "; ".join(f"{kind}: {text}" for kind, text in FAULTS.items())
+    parser.add_argument("--fault", choices=FAULTS, metavar="KIND", help=f"misbehave on purpose: {kinds}")
     parser.add_argument("--seed", type=int, help="make the pretended work repeatable")
     return parser

@@ -126,6 +126,10 @@ class Journal(WorkerEvents):
         """See the base class."""
         self._line("ERROR", f"Result of {request_id} not taken ({code}): {message}")
 
+    def fault(self, text: str) -> None:
+        """A fault strikes, as it was asked to."""
+        self._line("FAULT", text)
+
     def _line(self, kind: str, text: str, *details: str) -> None:
         self._write(f"[{datetime.now():%Y-%m-%d %H:%M:%S}] [{kind}] {text}", *(f"  {detail}" for detail in details))
 
