@@ -76,6 +76,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Application:
     store, alone = _open(settings, runtime)
     flask = Flask("project", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
     keys = secret_keys(settings)
+    # FLASK_DEBUG in somebody's shell must not open a console for strangers.
+    flask.debug = False
     flask.secret_key = keys[0]
     links = Links(keys, lifetime_s=LINK_S)
     vault = FileVault(settings.upload_dir)

@@ -7,6 +7,7 @@ Each rule looks at the environment alone, so that a table can test it.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, Final
@@ -17,6 +18,7 @@ from project.doors import Doorman, DoorSettings
 from project.errors import BadInput, CrossOrigin, HeadTooLarge, Missing, SpacesError, TooLarge, TooManyConnections
 from project.web.hosts import Hosts
 
+log = logging.getLogger(__name__)
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
@@ -75,11 +77,21 @@ class Guard:
             # takes the body for empty.
             environ["wsgi.input_terminated"] = True
         if not self._hops:
-            return self._app(environ, start)
+            return self._answer(environ, start)
         address = self._reported_address(environ)
         if not self._doorman.enter(address):
             return _refuse(TooManyConnections(retry_after_s=5.0), start)
-        return _Counted(lambda: self._app(environ, start), lambda: self._doorman.leave(address))
+        return _Counted(lambda: self._answer(environ, start), lambda: self._doorman.leave(address))
+
+    def _answer(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
+        try:
+            return self._app(environ, start)
+        except OSError:
+            raise  # the connection's own end, which the server knows how to take
+        except Exception:
+            # The app answers its own errors; this one was made while it did. A server's answer would be bare.
+            log.exception("an error could not be answered")
+            return _refuse(SpacesError(), start)
 
     def refusal(self, environ: Environ) -> SpacesError | None:
         """Why a request is not let in, or None."""
