@@ -11,11 +11,11 @@ from flask import Flask
 from project.accounts.service import Accounts
 from project.clock import Clock, steady_clock
 from project.config import Settings
-from project.core.model import Request
 from project.relay.attempts import Attempts
 from project.relay.connections import Connections
 from project.relay.dispatch import Dispatcher
 from project.relay.links import Links
+from project.relay.outlook import Outlook
 from project.relay.publish import Publisher
 from project.relay.registration import Registration
 from project.relay.service import Relay
@@ -126,20 +126,15 @@ def _relay(
     )
     publisher = Publisher(store.requests, signals, clock)
     dispatcher = Dispatcher(store.requests, connections, link, publisher, links, runtime, clock, lease_s=lease_s)
-    relay = Relay(store, connections, link, publisher, dispatcher, signals, clock, max_attempts=settings.max_attempts)
-
-    def on_removed(space_id: str, ended: tuple[Request, ...]) -> None:
-        for request in ended:
-            relay.tell_ended(request, "space_deleted")
-        relay.disconnect_workers(space_id)
-
-    def on_revoked(space_id: str, token_id: str) -> None:
-        relay.disconnect_workers(space_id, token_id)
 
     def sweep_files(known: frozenset[str]) -> None:
         runtime.run_blocking(vault.sweep, known, ORPHAN_AGE_S)
 
-    spaces = Spaces(store.spaces, clock, on_removed, on_revoked)
+    spaces = Spaces(store.spaces, clock)
+    outlook = Outlook(store, connections, clock)
+    most = settings.max_attempts
+    relay = Relay(store, connections, link, publisher, dispatcher, signals, outlook, spaces, clock, max_attempts=most)
+    spaces.tell(relay)
     attempts = Attempts(store, connections, publisher, dispatcher, clock, lease_s=lease_s)
     registration = Registration(
         store, spaces, connections, link, publisher, dispatcher, attempts.lost, clock, settings, node_id=node_id

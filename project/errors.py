@@ -343,11 +343,10 @@ class QueueFull(TryLater):
     status = 429
 
 
-class OwnQueueFull(TryLater):
+class OwnQueueFull(QueueFull):
     """You have as many requests waiting in this space as one person may."""
 
     code = "own_queue_full"
-    status = 429
 
 
 class WorkerOffline(TryLater):

@@ -17,7 +17,7 @@ class Submit:
     """Keep a new request. ``id`` is random and made by the caller.
 
     ``key`` is the person's own name for it: for ``key_age_s`` the same one with the same ``fingerprint`` of the body
-    means the same request. ``busy_s`` is how long to wait when a queue is full.
+    means the same request.
     """
 
     id: str
@@ -34,7 +34,6 @@ class Submit:
     files: tuple[StoredFile, ...] = ()
     max_queue_per_user: int = 0
     order: Order = "fifo"
-    busy_s: float = 5.0
     key: str = ""
     fingerprint: str = ""
     key_age_s: float = 86400.0

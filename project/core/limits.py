@@ -6,6 +6,9 @@ from project.core.commands import Submit
 from project.core.ordering import Line
 from project.errors import OwnQueueFull, QueueFull, RateLimited, TryLater
 
+BUSY_S = 5.0
+"""When to try a full queue again, for those who know nothing better."""
+
 
 def refuse_submission(command: Submit, line: Line, *, last_at: float | None) -> TryLater | None:
     """Why a submission is not taken now, or None. ``last_at`` is when the same person last submitted to the space."""
@@ -14,7 +17,7 @@ def refuse_submission(command: Submit, line: Line, *, last_at: float | None) -> 
         if wait_s > 0:
             return RateLimited(retry_after_s=wait_s)
     if line.waiting >= command.max_queue:
-        return QueueFull(retry_after_s=command.busy_s)
+        return QueueFull(retry_after_s=BUSY_S)
     if 0 < command.max_queue_per_user <= line.own_waiting:
-        return OwnQueueFull(retry_after_s=command.busy_s)
+        return OwnQueueFull(retry_after_s=BUSY_S)
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from project.core.model import SpaceSettings, StoredFile
 from project.errors import EmptySubmission, FieldInvalid, FieldNotEnabled
 
 MOST_PROMPT_CHARS: Final = 100_000
+MOST_KEY_CHARS: Final = 200
 MOST_URL_CHARS: Final = 2000
 MOST_PARAMS_CHARS: Final = 20_000
 MOST_PARAMS_DEPTH: Final = 16
@@ -58,6 +60,21 @@ def check_fields(settings: SpaceSettings, form: Mapping[str, Any], file_fields: 
     if not given and not file_fields:
         raise EmptySubmission(field="prompt")
     return Submission(prompt=prompt, audio_url=audio_url, params=_params(form.get("params")))
+
+
+def fingerprint(space_id: str, submission: Submission) -> str:
+    """What tells one submission from another, whatever it is called: the space, the fields, and the files' content."""
+    files = [[file.field, file.name, file.size_bytes, file.sha256] for file in submission.files]
+    body = [space_id, submission.prompt, submission.audio_url, submission.params, files]
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def check_key(key: str) -> str:
+    """An idempotency key as it may be kept. Raises FieldInvalid."""
+    if len(key) > MOST_KEY_CHARS or not all("!" <= char <= "~" for char in key):
+        most = f"at most {MOST_KEY_CHARS} letters, digits and signs of ASCII"
+        raise FieldInvalid(f"An Idempotency-Key has {most}", field="Idempotency-Key")
+    return key
 
 
 def _text(form: Mapping[str, Any], name: str, most: int) -> str:

@@ -27,7 +27,8 @@ class Link(Protocol):
 class Connection:
     """A registered worker on this node. ``in_flight`` are the request ids it was handed and has not answered.
 
-    ``token_id`` is the worker token it registered with, empty if it needed none.
+    ``token_id`` is the worker token it registered with, empty if it needed none; ``bound`` how many requests the
+    space lets it have at hand (0: as many as it asked for).
     """
 
     worker: Worker
@@ -35,6 +36,7 @@ class Connection:
     in_flight: set[str] = field(default_factory=set)
     draining: bool = False
     token_id: str = ""
+    bound: int = 0
 
     @property
     def id(self) -> str:
@@ -44,7 +46,8 @@ class Connection:
     @property
     def room(self) -> int:
         """How many more requests it takes now."""
-        return 0 if self.draining else max(0, self.worker.capacity - len(self.in_flight))
+        most = min(self.worker.capacity, self.bound or self.worker.capacity)
+        return 0 if self.draining else max(0, most - len(self.in_flight))
 
 
 class Connections:

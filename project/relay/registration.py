@@ -146,7 +146,8 @@ class Registration:
             )
         )
         self._store.presence.join(worker)
-        self._connections.add(Connection(worker, peer.base_url, in_flight=set(resumed.keep), token_id=token_id))
+        held, bound = set(resumed.keep), space.settings.capacity
+        self._connections.add(Connection(worker, peer.base_url, in_flight=held, token_id=token_id, bound=bound))
         for request_id in resumed.keep:
             self._publisher.changed(request_id)
         for request in resumed.changed:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from project.clock import Clock
 from project.core import leases
 from project.core.model import Request, Space, StoredFile, User
-from project.core.submission import Submission
-from project.errors import FileNotFound, RequestNotFound, StaleLease, WorkerOffline
+from project.core.reasons import DEAD_LETTERS
+from project.core.states import Status
+from project.core.submission import Submission, fingerprint
+from project.errors import Conflict, FileNotFound, QueueFull, RequestNotFound, StaleLease, WorkerOffline
 from project.relay.connections import Connections, Link
 from project.relay.dispatch import Dispatcher
+from project.relay.outlook import Outlook
 from project.relay.publish import Publisher
 from project.relay.signals import Signals, Watch, ended_topic
+from project.relay.spaces import Spaces
 from project.relay.views import RequestView, SpaceView, iso
 from project.storage.port import Page, Store, Submit, Submitted
 from project.wire import events
@@ -36,6 +41,8 @@ class Relay:
         publisher: Publisher,
         dispatcher: Dispatcher,
         signals: Signals,
+        outlook: Outlook,
+        spaces: Spaces,
         clock: Clock,
         *,
         max_attempts: int,
@@ -46,49 +53,102 @@ class Relay:
         self._publisher = publisher
         self._dispatcher = dispatcher
         self._signals = signals
+        self._outlook = outlook
+        self._spaces = spaces
         self._clock = clock
         self._max_attempts = max_attempts
 
-    def submit(self, space: Space, user: User, submission: Submission) -> Submitted:
+    def submit(self, space: Space, user: User, submission: Submission, *, key: str = "") -> Submitted:
         """Keep a request, durably, and hand it out when its turn comes.
 
-        Raises WorkerOffline, RateLimited, QueueFull, SpaceNotFound, and whatever keeps the store from writing.
+        The same ``key`` of the same person means the same request, however often it is sent. Raises WorkerOffline,
+        RateLimited, QueueFull, OwnQueueFull, SpaceNotFound, KeyReused, and whatever keeps the store from writing.
         """
-        return self._submit(secrets.token_hex(16), space, user, submission)
+        return self._submit(secrets.token_hex(16), space, user, submission, key)
 
-    def ask(self, space: Space, user: User, submission: Submission, timeout_s: float) -> tuple[Submitted, RequestView]:
+    def ask(
+        self, space: Space, user: User, submission: Submission, timeout_s: float, *, key: str = ""
+    ) -> tuple[Submitted, RequestView]:
         """``submit``, then the request's view once it is over, or after ``timeout_s``."""
         request_id = secrets.token_hex(16)
         with self._signals.watch(ended_topic(request_id)) as watch:
-            submitted = self._submit(request_id, space, user, submission)
-            return submitted, self._wait(watch, request_id, user, self._clock() + timeout_s)
+            submitted = self._submit(request_id, space, user, submission, key)
+            if not submitted.repeated:
+                return submitted, self._wait(watch, request_id, user, self._clock() + timeout_s)
+        return submitted, self.wait(submitted.request.id, user, timeout_s)
 
-    def _submit(self, request_id: str, space: Space, user: User, submission: Submission) -> Submitted:
-        if not self.is_connected(space.id):
-            raise WorkerOffline
+    def retry(self, request_id: str, submission: Submission) -> Submitted:
+        """Have a request that failed through no fault of the model done again, as a new one of the same person.
+
+        ``submission`` is what was asked, with files of its own. Raises RequestNotFound, AlreadyRetried, Conflict,
+        SpaceNotFound, WorkerOffline, QueueFull.
+        """
+        dead = self.dead_letter(request_id)
+        space = self._spaces.get(dead.space_id)
+        settings = replace(space.settings, rate_limit_s=0.0, max_queue_per_user=0)
+        person = User(dead.user_id, dead.username, "", "user", 0.0)
+        again = secrets.token_hex(16)
+        return self._submit(again, replace(space, settings=settings), person, submission, retry_of=request_id)
+
+    def dead_letter(self, request_id: str) -> Request:
+        """A request that may be tried again. Raises RequestNotFound, Conflict."""
+        request = self._store.requests.get(request_id)
+        if request is None:
+            raise RequestNotFound(field="request_id")
+        if request.status is not Status.FAILED or request.code not in DEAD_LETTERS:
+            raise Conflict("Only a request that failed without an answer of the model can be tried again")
+        return request
+
+    def dead_letters(
+        self, *, code: str = "", limit: int = 50, before_seq: int | None = None
+    ) -> tuple[Page, Mapping[str, str]]:
+        """Requests that failed without an answer of the model, newest first; and by what some were tried again."""
+        codes = [code] if code in DEAD_LETTERS else DEAD_LETTERS
+        page = self._store.requests.list(codes=codes, limit=limit, before_seq=before_seq)
+        return page, self._store.requests.retries([request.id for request in page.items])
+
+    def _submit(
+        self,
+        request_id: str,
+        space: Space,
+        user: User,
+        submission: Submission,
+        key: str = "",
+        retry_of: str | None = None,
+    ) -> Submitted:
         now = self._clock()
         settings = space.settings
-        submitted = self._store.requests.submit(
-            Submit(
-                id=request_id,
-                space_id=space.id,
-                user_id=user.id,
-                username=user.username,
-                payload=_payload(submission, now),
-                now=now,
-                queue_timeout_s=settings.queue_timeout_s,
-                run_timeout_s=settings.run_timeout_s,
-                rate_limit_s=settings.rate_limit_s,
-                max_queue=settings.max_queue,
-                max_queue_per_user=settings.max_queue_per_user,
-                order=settings.order,
-                key_age_s=KEY_AGE_S,
-                max_attempts=self._max_attempts,
-                files=tuple(replace(file, request_id=request_id) for file in submission.files),
+        if not self.accepts(space) and not (key and self._store.requests.keyed(user.id, key, since=now - KEY_AGE_S)):
+            raise WorkerOffline
+        try:
+            submitted = self._store.requests.submit(
+                Submit(
+                    id=request_id,
+                    space_id=space.id,
+                    user_id=user.id,
+                    username=user.username,
+                    payload=_payload(submission, now),
+                    now=now,
+                    queue_timeout_s=settings.queue_timeout_s,
+                    run_timeout_s=settings.run_timeout_s,
+                    rate_limit_s=settings.rate_limit_s,
+                    max_queue=settings.max_queue,
+                    max_queue_per_user=settings.max_queue_per_user,
+                    order=settings.order,
+                    key=key,
+                    fingerprint=fingerprint(space.id, submission) if key else "",
+                    key_age_s=KEY_AGE_S,
+                    retry_of=retry_of,
+                    max_attempts=self._max_attempts,
+                    files=tuple(replace(file, request_id=request_id) for file in submission.files),
+                )
             )
-        )
-        self._publisher.publish(submitted.request, submitted.position)
-        self._dispatcher.kick(space.id)
+        except QueueFull as full:
+            full.retry_after_s = self._outlook.busy_s(space.id)
+            raise
+        if not submitted.repeated:
+            self._publisher.publish(submitted.request, submitted.position)
+            self._dispatcher.kick(space.id)
         return submitted
 
     def view(self, request_id: str, user: User) -> RequestView:
@@ -96,7 +156,7 @@ class Relay:
         view = self._publisher.view(request_id)
         if view is None or not _may_see(user, view.request):
             raise RequestNotFound(field="request_id")
-        return view
+        return self._outlook.of(view)
 
     def wait(self, request_id: str, user: User, timeout_s: float) -> RequestView:
         """``view`` once the request is over, or after ``timeout_s``."""
@@ -135,6 +195,23 @@ class Relay:
             self._publisher.publish(after)
         self._dispatcher.kick(before.space_id)
 
+    def space_edited(self, space: Space) -> None:
+        """The workers that are connected get as much as the space allows now. See ``spaces.Listener``."""
+        for connection in self._connections.of_space(space.id):
+            connection.bound = space.settings.capacity
+        self._publisher.space_changed(space.id)
+        self._dispatcher.kick(space.id)
+
+    def space_removed(self, space_id: str, ended: tuple[Request, ...]) -> None:
+        """Its requests and its workers learn of it. See ``spaces.Listener``."""
+        for request in ended:
+            self.tell_ended(request, "space_deleted")
+        self.disconnect_workers(space_id)
+
+    def token_revoked(self, space_id: str, token_id: str) -> None:
+        """Who came by the token is sent away. See ``spaces.Listener``."""
+        self.disconnect_workers(space_id, token_id)
+
     def disconnect_workers(self, space_id: str, token_id: str | None = None) -> int:
         """Close the connections of a space's workers on this node, or only of those that came with that token.
 
@@ -154,14 +231,25 @@ class Relay:
 
     def is_connected(self, space_id: str) -> bool:
         """Whether a worker serves the space, on this node or another."""
-        return bool(self._connections.of_space(space_id) or self._store.presence.workers(space_id, now=self._clock()))
+        return bool(self._outlook.workers(space_id))
+
+    def accepts(self, space: Space) -> bool:
+        """Whether a space takes requests now: with a worker there, or for one to come."""
+        settings = space.settings
+        return settings.card_type == "websockets" and (settings.queue_while_offline or self.is_connected(space.id))
 
     def space_view(self, space_id: str) -> SpaceView:
-        """Whether a space is served, and how many requests are open."""
-        workers = len(self._connections.of_space(space_id))
-        if not workers:
-            workers = len(self._store.presence.workers(space_id, now=self._clock()))
-        return SpaceView(space_id, bool(workers), self._publisher.queue_size(space_id), workers)
+        """Whether a space is served, how many requests are open, and whether it takes more. Raises SpaceNotFound."""
+        settings = self._spaces.get(space_id).settings
+        workers = self._outlook.workers(space_id)
+        return SpaceView(
+            space_id,
+            connected=bool(workers),
+            queue_size=self._publisher.queue_size(space_id),
+            workers=workers,
+            accepting=settings.card_type == "websockets" and (settings.queue_while_offline or bool(workers)),
+            away_since=self._outlook.away_since(space_id, workers),
+        )
 
     def watch(self, *topics: str) -> Watch:
         """Hints about ``space:<id>`` and ``request:<id>``; a context manager."""

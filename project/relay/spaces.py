@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from project.clock import Clock
 from project.core.model import Request, Space, SpaceSettings, User, WorkerToken
@@ -18,24 +17,31 @@ MOST_LIVE_TOKENS: Final = 2
 """Two, so that a token can be replaced while the old one still works."""
 
 
+class Listener(Protocol):
+    """Who is told what became of spaces, because somebody may be connected to them."""
+
+    def space_edited(self, space: Space) -> None:
+        """The space has other settings now."""
+
+    def space_removed(self, space_id: str, ended: tuple[Request, ...]) -> None:
+        """The space is gone, and these requests of it have ended; they are given as they were before."""
+
+    def token_revoked(self, space_id: str, token_id: str) -> None:
+        """The token is no longer good."""
+
+
 class Spaces:
-    """The use cases around spaces.
+    """The use cases around spaces. Whatever listens to them is set after it was made: it may need them itself."""
 
-    ``on_removed`` is told a space that was deleted and its open requests; ``on_revoked`` a token no longer good.
-    """
-
-    def __init__(
-        self,
-        store: SpaceStore,
-        clock: Clock,
-        on_removed: Callable[[str, tuple[Request, ...]], None],
-        on_revoked: Callable[[str, str], None],
-    ):
+    def __init__(self, store: SpaceStore, clock: Clock):
         self._store = store
         self._clock = clock
-        self._on_removed = on_removed
-        self._on_revoked = on_revoked
+        self._listeners: list[Listener] = []
         self._fresh: dict[str, tuple[Space, float]] = {}
+
+    def tell(self, listener: Listener) -> None:
+        """Tell this one too."""
+        self._listeners.append(listener)
 
     def create(self, settings: SpaceSettings, owner: User) -> Space:
         """Make a space. Names need not be unique; a worker is refused an ambiguous one."""
@@ -47,6 +53,8 @@ class Spaces:
         """Change a space. Raises SpaceNotFound."""
         space = _found(self._store.change(space_id, settings))
         self._fresh.pop(space_id, None)
+        for listener in self._listeners:
+            listener.space_edited(space)
         return space
 
     def remove(self, space_id: str) -> None:
@@ -54,7 +62,8 @@ class Spaces:
         _found(self._store.get(space_id))
         ended = self._store.remove(space_id, now=self._clock())
         self._fresh.pop(space_id, None)
-        self._on_removed(space_id, ended)
+        for listener in self._listeners:
+            listener.space_removed(space_id, ended)
 
     def get(self, space_id: str) -> Space:
         """One space, as it was at most ``FRESH_S`` ago. Raises SpaceNotFound.
@@ -100,7 +109,8 @@ class Spaces:
             return False
         revoked = self._store.revoke_token(token_id, now=self._clock())
         if revoked:
-            self._on_revoked(space_id, token_id)
+            for listener in self._listeners:
+                listener.token_revoked(space_id, token_id)
         return revoked
 
     def live_token(self, space_id: str, text: str) -> WorkerToken | None:

@@ -18,11 +18,17 @@ def iso(at: float | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
-    """A request, its place in the queue (1 is next; None once handed out) and how many are open in its space."""
+    """A request, its place in the queue (1 is next; None once handed out) and how many are open in its space.
+
+    ``eta_s``: in how many seconds it is done, from and to; None if unknown. ``away_since``: since when there is no
+    worker; None if there is one, or never was.
+    """
 
     request: Request
     position: int | None
     queue_size: int
+    eta_s: tuple[float, float] | None = None
+    away_since: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON of ``/websockets/status``."""
@@ -34,8 +40,11 @@ class RequestView:
             "status": request.status.value,
             "position": self.position,
             "queue_size": self.queue_size,
+            "eta_seconds": [round(bound, 1) for bound in self.eta_s] if self.eta_s is not None else None,
+            "worker_away_since": iso(self.away_since),
             "attempt": request.attempt,
             "max_attempts": request.max_attempts,
+            "retry_reason": request.retry_reason,
             "progress": request.progress,
             "progress_message": request.progress_message,
             "partial": request.partial,
@@ -62,12 +71,17 @@ class RequestView:
 
 @dataclass(frozen=True, slots=True)
 class SpaceView:
-    """Whether a space has a worker, and how many requests are open there."""
+    """Whether a space has a worker, how many requests are open there, and whether it takes more.
+
+    ``away_since``: since when there is no worker; None if there is one, or never was.
+    """
 
     space_id: str
     connected: bool
     queue_size: int
     workers: int
+    accepting: bool
+    away_since: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON of a space's status."""
@@ -77,4 +91,6 @@ class SpaceView:
             "connected": self.connected,
             "queue_size": self.queue_size,
             "workers": self.workers,
+            "accepting": self.accepting,
+            "worker_away_since": iso(self.away_since),
         }

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from project.core.commands import Submitted
 from project.core.model import FileField, Space
-from project.core.submission import FILE_FIELDS, check_fields
+from project.core.submission import FILE_FIELDS, check_fields, check_key
 from project.errors import FieldInvalid, WorkerOffline
 from project.web.forms import leads_to_request
 from project.web.policy import current_user, policy
@@ -31,23 +31,27 @@ MOST_WAIT_S = 30.0
 def submit(space_id: str) -> Response:
     """Accept a request: form or JSON fields ``prompt``, ``audio_url``, ``params``, files, and ``wait`` in seconds.
 
-    With ``wait`` the answer is the request's status once it is over, if that is in time.
+    With ``wait`` the answer is the request's status once it is over, if that is in time. An ``Idempotency-Key`` header
+    names the submission: sent again with the same key, it is the same request.
     """
     site, user = current_site(), current_user()
     space = site.spaces.get(space_id)
-    # What can be refused is refused before a long body is read.
-    if not site.relay.is_connected(space.id):
+    key = check_key(request.headers.get("Idempotency-Key", ""))
+    # What can be refused is refused before a long body is read; a submission with a key may have been taken before.
+    if not key and not site.relay.accepts(space):
         raise WorkerOffline
     form = _fields()
     wait_s = _seconds(form.get("wait", request.args.get("wait")))
     chosen = _files()
     submission = check_fields(space.settings, form, [field for field, _ in chosen])
-    with kept_files(chosen, time.time()) as files:
-        whole = submission.with_files(files)
+    with kept_files(chosen, time.time()) as kept:
+        whole = submission.with_files(kept.files)
         if wait_s:
-            submitted, view = site.relay.ask(space, user, whole, wait_s)
+            submitted, view = site.relay.ask(space, user, whole, wait_s, key=key)
+            kept.belong_to(submitted.request)
             return _fresh(jsonify(_accepted(submitted) | view.as_dict()))
-        submitted = site.relay.submit(space, user, whole)
+        submitted = site.relay.submit(space, user, whole, key=key)
+        kept.belong_to(submitted.request)
     return _fresh(jsonify(_accepted(submitted)))
 
 
@@ -59,7 +63,8 @@ def _accepted(submitted: Submitted) -> dict[str, Any]:
         "space_id": request_.space_id,
         "status": request_.status.value,
         "position": submitted.position,
-        "queue_size": submitted.position,
+        "queue_size": submitted.position or 0,
+        "repeated": submitted.repeated,
     }
 
 

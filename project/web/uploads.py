@@ -6,12 +6,14 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO, Any
 
 from flask import Request, g
 from werkzeug.datastructures import FileStorage
 
 from project.core.model import FileField, StoredFile
+from project.core.model import Request as AcceptedRequest
 from project.errors import BadInput, FileNotFound, TooLarge, TryLater
 from project.storage.files import IncomingFile
 from project.web.site import current_site
@@ -68,9 +70,21 @@ def received() -> list[IncomingFile]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class KeptFiles:
+    """Uploaded files that are durable; what no request is said to have by the end of the web request is removed."""
+
+    files: tuple[StoredFile, ...]
+
+    def belong_to(self, request: AcceptedRequest) -> None:
+        """These of the files are the request's. One that was sent before has its files already, and none of these."""
+        for file in request.files:
+            forget_received(file.id)
+
+
 @contextmanager
-def kept_files(chosen: list[tuple[FileField, FileStorage]], now: float) -> Iterator[tuple[StoredFile, ...]]:
-    """The records of uploaded files, durable inside the block; if the block fails, they are removed again.
+def kept_files(chosen: list[tuple[FileField, FileStorage]], now: float) -> Iterator[KeptFiles]:
+    """Uploaded files, durable inside the block, where it must be said whose they are; if it fails, they are removed.
 
     Unless it failed after the request was accepted: a request that is on record never loses its files.
     Raises TooLarge for more than the site takes at once, and DiskFull.
@@ -88,14 +102,12 @@ def kept_files(chosen: list[tuple[FileField, FileStorage]], now: float) -> Itera
     for received_file in incoming:
         site.runtime.run_blocking(received_file.keep)
     try:
-        yield tuple(files)
+        yield KeptFiles(tuple(files))
     except BaseException:
         for kept in files:
             if _is_wanted(kept):
                 forget_received(kept.id)
         raise
-    for kept in files:
-        forget_received(kept.id)
 
 
 @contextmanager

@@ -1,0 +1,83 @@
+"""What those who wait may expect: how long it takes, and since when nobody is there to do it."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import replace
+
+from project.clock import Clock
+from project.core.estimate import expected_s
+from project.core.states import Status
+from project.relay.connections import Connections
+from project.relay.views import RequestView
+from project.storage.port import Store
+
+RUNS = 50
+LEARN_S = 5.0
+BUSY_S = (1.0, 60.0)
+UNKNOWN_BUSY_S = 5.0
+MOST_KEPT = 10_000
+
+
+class Outlook:
+    """Estimates from a space's recent runs and from who is connected; at most a few seconds old."""
+
+    def __init__(self, store: Store, connections: Connections, clock: Clock):
+        self._store = store
+        self._connections = connections
+        self._clock = clock
+        self._learnt: dict[str, tuple[tuple[float, ...], float]] = {}
+
+    def workers(self, space_id: str) -> int:
+        """How many workers serve a space, on this node or else on others."""
+        here = len(self._connections.of_space(space_id))
+        return here or len(self._store.presence.workers(space_id, now=self._clock()))
+
+    def away_since(self, space_id: str, workers: int) -> float | None:
+        """Since when a space has no worker; None if it has some, or never had."""
+        return None if workers else self._store.presence.away_since(space_id)
+
+    def busy_s(self, space_id: str) -> float:
+        """How long until there is room again in a full queue: about one run."""
+        runs = self._runs(space_id)
+        if not runs:
+            return UNKNOWN_BUSY_S
+        least, most = BUSY_S
+        return min(most, max(least, statistics.median(runs) / max(1, self.workers(space_id))))
+
+    def of(self, view: RequestView) -> RequestView:
+        """The view of an open request with its estimate, and since when its worker is away."""
+        request = view.request
+        if request.is_over:
+            return view
+        workers = self.workers(request.space_id)
+        away = self.away_since(request.space_id, workers) if request.status is Status.QUEUED else None
+        return replace(view, eta_s=self._eta_s(view, workers), away_since=away)
+
+    def _eta_s(self, view: RequestView, workers: int) -> tuple[float, float] | None:
+        request = view.request
+        runs = self._runs(request.space_id) if workers else ()
+        if request.started_at is not None:
+            return expected_s(runs, elapsed_s=max(0.0, self._clock() - request.started_at))
+        if request.status is Status.QUEUED:
+            ahead = (view.position or 1) - 1 + self._in_hand(request.space_id, workers)
+            return expected_s(runs, ahead=(max(0, ahead - workers), ahead), workers=max(1, workers))
+        connection = self._connections.get(request.connection_id or "")
+        before = len(connection.in_flight) - 1 if connection is not None else 0
+        return expected_s(runs, ahead=(0, max(0, before)))
+
+    def _in_hand(self, space_id: str, workers: int) -> int:
+        """How many requests the space's workers have at hand; of workers on other nodes, one each is assumed."""
+        here = self._connections.of_space(space_id)
+        return sum(len(connection.in_flight) for connection in here) if here else workers
+
+    def _runs(self, space_id: str) -> tuple[float, ...]:
+        kept = self._learnt.get(space_id)
+        now = self._clock()
+        if kept is not None and kept[1] > now:
+            return kept[0]
+        runs = self._store.requests.recent_runs(space_id, limit=RUNS)
+        if len(self._learnt) >= MOST_KEPT:
+            self._learnt.clear()
+        self._learnt[space_id] = (runs, now + LEARN_S)
+        return runs
