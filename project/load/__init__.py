@@ -9,7 +9,8 @@ How it is built, from the inside out:
                   ``Target`` opens ``Session``s; a session's ``call`` sends one message and returns its ``Answer``.
     engine/       runs a plan against a target: precise timers, open and closed drivers, own cost, progress, stop.
     scenarios/    one table: name, flags with defaults, how a plan is made of them.
-    api/          the Python API: clients, pool, generators, lifecycles, scenarios, metrics.
+    generators, sources   the messages of a run.
+    api/          the Python API: clients, pool, lifecycles, scenarios, metrics.
     calibration/  a server whose delays, freezes and losses are known, to test the engine itself.
     output/       run.json (the record), metrics.json, results.csv, progress; other reports beside them.
     cli/          the command line.
@@ -26,15 +27,6 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from project.load.api.client import ClientMetrics, ConnectionState, WebSocketClient
     from project.load.api.clients import WebSocketClientManager
-    from project.load.api.generators import (
-        CommandMessageGenerator,
-        EventMessageGenerator,
-        MessageGenerator,
-        MixedMessageGenerator,
-        MonitoringMessageGenerator,
-        QueryMessageGenerator,
-        RealisticScenarioGenerator,
-    )
     from project.load.api.lifecycles import (
         BurstyLifecycle,
         ConnectionLifecycle,
@@ -53,12 +45,21 @@ if TYPE_CHECKING:
         SteadyLoadScenario,
         StressTestScenario,
     )
+    from project.load.generators import (
+        CommandMessageGenerator,
+        EventMessageGenerator,
+        MessageGenerator,
+        MixedMessageGenerator,
+        MonitoringMessageGenerator,
+        QueryMessageGenerator,
+        RealisticScenarioGenerator,
+    )
 
 _NAMES: Final[dict[str, str]] = {
     name: module
     for module, names in {
-        "client": ("ClientMetrics", "ConnectionState", "WebSocketClient"),
-        "clients": ("WebSocketClientManager",),
+        "api.client": ("ClientMetrics", "ConnectionState", "WebSocketClient"),
+        "api.clients": ("WebSocketClientManager",),
         "generators": (
             "CommandMessageGenerator",
             "EventMessageGenerator",
@@ -68,16 +69,16 @@ _NAMES: Final[dict[str, str]] = {
             "QueryMessageGenerator",
             "RealisticScenarioGenerator",
         ),
-        "lifecycles": (
+        "api.lifecycles": (
             "BurstyLifecycle",
             "ConnectionLifecycle",
             "FailoverLifecycle",
             "IntermittentLifecycle",
             "PersistentLifecycle",
         ),
-        "metrics": ("MetricsCollector",),
-        "pool": ("ConnectionPool",),
-        "scenarios": (
+        "api.metrics": ("MetricsCollector",),
+        "api.pool": ("ConnectionPool",),
+        "api.scenarios": (
             "BurstLoadScenario",
             "LoadScenario",
             "RampUpScenario",
@@ -123,4 +124,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"project.load.api.{_NAMES[name]}"), name)
+    return getattr(importlib.import_module(f"project.load.{_NAMES[name]}"), name)

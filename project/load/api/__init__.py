@@ -1,1 +1,1 @@
-"""The Python API: clients, pool, generators, lifecycles, scenarios, metrics. ``project.load`` offers all names."""
+"""The Python API: clients, pool, lifecycles, scenarios, metrics. ``project.load`` offers all names."""

@@ -11,9 +11,9 @@ from itertools import cycle
 from typing import Final
 
 from project.load.api.client import ConnectionState, WebSocketClient
-from project.load.api.generators import EventMessageGenerator, MessageGenerator
 from project.load.engine.waits import backoff, stopped_within
 from project.load.errors import BadUsage
+from project.load.generators import EventMessageGenerator, MessageGenerator
 
 __all__ = [
     "LIFECYCLES",

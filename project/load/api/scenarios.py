@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from project.load.api.clients import WebSocketClientManager
-from project.load.api.generators import MessageGenerator, MixedMessageGenerator
 from project.load.api.metrics import MetricsCollector
 from project.load.core.record import RunRecord
 from project.load.core.thresholds import Threshold, judge
 from project.load.core.validity import validate
+from project.load.generators import MessageGenerator, MixedMessageGenerator
 from project.load.scenarios.scenario import Conductor
 from project.load.scenarios.table import scenario_named
 from project.load.targets.kinds import TargetOptions, make_target

@@ -121,6 +121,8 @@ def _order(scenario: Scenario, own: dict[str, Any], given: dict[str, Any]) -> Or
         strict=given["strict"],
         allow_invalid=given["allow_invalid"],
         quiet=given["quiet"],
+        messages=given["messages"],
+        message_bytes=given["message_bytes"],
     )
 
 
@@ -149,10 +151,29 @@ for _scenario in SCENARIOS.values():
     cli.add_command(_command(_scenario))
 
 
+def joined(arguments: list[str]) -> list[str]:
+    """``--user-profiles active:0.2 regular:0.8`` with its several words as one value."""
+    found: list[str] = []
+    words: list[str] | None = None
+    for argument in [*arguments, "--"]:
+        if words is not None and not argument.startswith("-"):
+            words.append(argument)
+            continue
+        if words:
+            found.append(" ".join(words))
+        words = [] if argument == "--user-profiles" else None
+        found.append(argument)
+    return found[:-1]
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code; what goes wrong is one line."""
     try:
-        cli(arguments, prog_name="python -m project.load", standalone_mode=False)
+        cli(
+            joined(sys.argv[1:] if arguments is None else arguments),
+            prog_name="python -m project.load",
+            standalone_mode=False,
+        )
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.Abort:

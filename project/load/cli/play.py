@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from project.load.errors import (
 from project.load.output.folder import RESULTS, Results, make_folder, write_record
 from project.load.output.progress import ProgressFile
 from project.load.scenarios.scenario import Conductor, Scenario
+from project.load.sources import source_of
 from project.load.targets.kinds import TargetOptions, make_target
 
 OUTCOME_EXITS = {
@@ -57,6 +58,8 @@ class Order:
     strict: bool = False
     allow_invalid: bool = False
     quiet: bool = False
+    messages: str = ""
+    message_bytes: int = 0
     notes: Mapping[str, Any] = field(default_factory=dict)
     """Kept in the record's configuration as they are."""
 
@@ -75,9 +78,7 @@ def play(order: Order, console: Console) -> int:
 def _play(order: Order, console: Console, file: ProgressFile | None) -> int:
     raise_fds_limit(65_536)
     folder = make_folder(order.output, order.name or order.scenario.name) if order.output is not None else None
-    conductor = Conductor(
-        lambda number: make_target(order.target, number), seed=order.seed, name=order.name or order.scenario.name
-    )
+    conductor = _conductor(order)
     results = _results(order, folder, conductor)
     try:
         with View(console, order.name or order.scenario.name, quiet=order.quiet) as view:
@@ -103,6 +104,20 @@ def _play(order: Order, console: Console, file: ProgressFile | None) -> int:
     if file is not None:
         file.end(record.outcome, code, folder=folder, error=problem.message if problem is not None else "")
     return code
+
+
+def _conductor(order: Order) -> Conductor:
+    name = order.name or order.scenario.name
+    word = order.messages or ("realistic" if order.scenario.name == "realistic" else "mixed")
+    source = source_of(word, order.seed, lambda: conductor.profiles, order.message_bytes)
+    target = replace(order.target, source=source)
+    conductor = Conductor(
+        lambda number: make_target(target, number),
+        seed=order.seed,
+        name=name,
+        make_other=lambda number, url: make_target(replace(target, url=url), number),
+    )
+    return conductor
 
 
 def _results(order: Order, folder: Path | None, conductor: Conductor) -> Results | None:

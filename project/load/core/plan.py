@@ -28,6 +28,8 @@ class Plan:
     spacing: Spacing = "constant"
     think_s: float = 0.0
     """Closed model: mean of the pause after each answer (exponential), 0 for none."""
+    thinks: tuple[float, ...] = ()
+    """Closed model: the same for every user by their number, in turn, instead of ``think_s``."""
     requests: int | None = None
     """At most so many calls; then the run is over, whatever the profile says."""
     rate_limit: float | None = None
@@ -54,10 +56,16 @@ class Plan:
             raise BadUsage("requests are at least 1")
         if self.rate_limit is not None and not 0 < self.rate_limit <= MOST_RATE:
             raise BadUsage("a limit of the rate is above 0")
+        if not all(math.isfinite(think) and think >= 0 for think in self.thinks):
+            raise BadUsage("pauses are numbers of seconds from 0")
         for name in ("think_s", "drain_s", "give_up_s"):
             value = getattr(self, name)
             if not math.isfinite(value) or value < 0:
                 raise BadUsage(f"{name} must be a number of seconds from 0")
+
+    def think_of(self, number: int) -> float:
+        """How long (s) a user pauses after an answer, on average."""
+        return self.thinks[number % len(self.thinks)] if self.thinks else self.think_s
 
     @property
     def planned(self) -> int | None:

@@ -56,6 +56,7 @@ class ClosedDriver:
         """One user: connects, calls and thinks until it is one too many."""
         state = self._state
         chance = random.Random(state.plan.seed * 1_000_003 + number)
+        think_s = state.plan.think_of(number)
         session: Session | None = None
         try:
             while number < self._wanted and not state.stopping.is_set():
@@ -69,8 +70,8 @@ class ClosedDriver:
                     return
                 await self._call(session, intended_us)
                 intended_us = now_us()
-                if state.plan.think_s:
-                    intended_us += int(chance.expovariate(1 / state.plan.think_s) * 1e6)
+                if think_s:
+                    intended_us += int(chance.expovariate(1 / think_s) * 1e6)
                     await self._think(intended_us)
         finally:
             self._users.pop(number, None)
@@ -112,7 +113,7 @@ class ClosedDriver:
         state = self._state
         if old is not None:
             await old.close()
-        shared = state.plan.think_s >= LONG_THINK_S
+        shared = state.plan.think_of(number) >= LONG_THINK_S
         for pause in backoff(chance):
             try:
                 session = await state.target.session(number, shared=shared)

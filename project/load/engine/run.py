@@ -11,7 +11,7 @@ from typing import Protocol
 
 from project.load.core.histogram import percentile_of_counts
 from project.load.core.plan import Plan
-from project.load.core.record import LOOP, RESPONSE, RunRecord
+from project.load.core.record import LOOP, RESPONSE, Point, RunRecord
 from project.load.core.recorder import Recorder, interval_for
 from project.load.engine.clock import Sleeper, now_us
 from project.load.engine.closed import ClosedDriver
@@ -96,6 +96,16 @@ class Run:
         self._stopped_as = self._stopped_as or outcome
         if self._state is not None:
             self._state.stop(outcome)
+
+    @property
+    def series(self) -> list[Point]:
+        """The intervals that are over."""
+        return self._state.recorder.series if self._state is not None else []
+
+    @property
+    def recorder(self) -> Recorder | None:
+        """Where the run's figures are; None before it began."""
+        return self._state.recorder if self._state is not None else None
 
     async def go(self) -> RunRecord:
         """Run. Raises TargetUnreachable when it cannot even begin."""

@@ -60,6 +60,9 @@ class Conductor:
     stopped_as: str = ""
     current: Run | None = None
     runs: int = field(default=0)
+    make_other: Callable[[int, str], Target] | None = None
+    profiles: Sequence[str] = ()
+    """Of the users, by their number, where the scenario has different ones; the target's messages go by it."""
 
     async def run(
         self,
@@ -68,6 +71,7 @@ class Conductor:
         driver: DriverMaker | None = None,
         target: Target | None = None,
         watchers: Sequence[Watcher] = (),
+        sinks: Sequence[Sink] = (),
     ) -> RunRecord:
         """One run of a plan, by ``driver`` where the model's own does not do."""
         self.runs += 1
@@ -75,13 +79,19 @@ class Conductor:
             plan,
             target or self.make_target(self.runs),
             watchers=(*self.watchers, *watchers),
-            sinks=self.sinks,
+            sinks=(*self.sinks, *sinks),
             name=self.name,
             driver=driver,
         )
         if self.stopped_as:
             self.current.stop(self.stopped_as)
         return await self.current.go()
+
+    def other_target(self, number: int, url: str) -> Target:
+        """A target like the run's own, at another address. Raises BadUsage where there is only one."""
+        if self.make_other is None:
+            raise BadUsage("this run has one target only")
+        return self.make_other(number, url)
 
     def stop(self, outcome: str) -> None:
         """End the run under way, and start no other."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from project.load.errors import BadUsage
-from project.load.scenarios import simple
+from project.load.scenarios import breaking, changing, losing, simple
 from project.load.scenarios.scenario import Scenario
 
 SCENARIOS: Final[dict[str, Scenario]] = {
@@ -15,6 +15,13 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         simple.LOAD,
         simple.BURST,
         simple.RAMP,
+        breaking.STRESS,
+        changing.REALISTIC,
+        changing.SOAK,
+        changing.SPIKE,
+        breaking.CAPACITY,
+        losing.STORM,
+        losing.FAILOVER,
     )
 }
 

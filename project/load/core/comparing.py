@@ -1,0 +1,154 @@
+"""Whether two runs differ, and by how much: a block bootstrap over the intervals of their series.
+
+A million calls make any difference "significant", because calls of the same second are not independent. So the unit
+is the interval: blocks of neighbouring intervals are drawn anew many times, and the ratio B / A of a figure is taken of
+each drawing. The middle 95 % of the ratios is the interval of the effect. A difference counts only when that interval
+lies beyond ``least`` on one side: two runs of the same build differ by a few per cent for reasons nobody cares for.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from project.load.core.record import Point, RunRecord
+from project.load.errors import BadUsage
+
+DRAWS: Final = 2000
+LEAST_INTERVALS: Final = 5
+LEAST_EFFECT: Final = 0.05
+"""Smaller differences than this share are never flagged."""
+Change = Literal["same", "better", "worse", "unclear"]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """B beside A. ``ratio`` is B / A, with the bounds of its 95 % interval."""
+
+    metric: str
+    unit: str
+    a: float
+    b: float
+    ratio: float
+    low: float
+    high: float
+    change: Change
+    """``unclear``: the interval reaches from no difference to one that would matter."""
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        percent = f"{100 * (self.ratio - 1):+.1f} % (95 %: {100 * (self.low - 1):+.1f} to {100 * (self.high - 1):+.1f})"
+        return f"{self.metric}: {self.a:.4g} -> {self.b:.4g} {self.unit} {percent}: {self.change}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    metric: str
+    unit: str
+    read: Callable[[Point], float]
+    weight: Callable[[Point], float]
+    higher_is_better: bool = False
+
+
+def _ended(point: Point) -> float:
+    return point.succeeded + point.failed
+
+
+FIGURES: Final = (
+    _Figure("mean_ms", "ms", lambda point: point.mean_ms, _ended),
+    _Figure("p50_ms", "ms", lambda point: point.p50_ms, _ended),
+    _Figure("p95_ms", "ms", lambda point: point.p95_ms, _ended),
+    _Figure("p99_ms", "ms", lambda point: point.p99_ms, _ended),
+    _Figure("service_mean_ms", "ms", lambda point: point.service_mean_ms, _ended),
+    _Figure("rate", "/s", lambda point: point.rate, lambda point: point.length_s, higher_is_better=True),
+)
+"""Percentiles are means of the intervals' own, weighted by calls: the effect, not the level, is what is compared."""
+
+
+def compare(a: RunRecord, b: RunRecord, *, seed: int = 1, least: float = LEAST_EFFECT) -> list[Effect]:
+    """Every figure of ``b`` beside that of ``a``. Raises BadUsage when there is too little of either."""
+    first, second = _usable(a), _usable(b)
+    effects = [_effect(figure, first, second, seed, least) for figure in FIGURES]
+    return [*effects, _errors(a, b, least)]
+
+
+def _usable(record: RunRecord) -> list[Point]:
+    """The series without its first and last interval, which are seldom whole, and without silent ones."""
+    inner = record.series[1:-1] if len(record.series) > LEAST_INTERVALS + 1 else record.series
+    points = [point for point in inner if _ended(point)]
+    if len(points) < LEAST_INTERVALS:
+        raise BadUsage(
+            f"{record.name} has {len(points)} intervals with calls; at least {LEAST_INTERVALS} are needed to compare"
+        )
+    return points
+
+
+def _effect(figure: _Figure, a: Sequence[Point], b: Sequence[Point], seed: int, least: float) -> Effect:
+    of_a, of_b = _weighted(figure, a), _weighted(figure, b)
+    ratio = of_b / of_a if of_a else math.nan
+    chance = random.Random(f"{seed}-{figure.metric}")
+    ratios = sorted(
+        drawn_b / drawn_a
+        for drawn_a, drawn_b in zip(_drawings(figure, a, chance), _drawings(figure, b, chance), strict=True)
+        if drawn_a
+    )
+    if not ratios:
+        return Effect(figure.metric, figure.unit, of_a, of_b, 1.0, 1.0, 1.0, "same")
+    low, high = ratios[int(0.025 * len(ratios))], ratios[min(len(ratios) - 1, int(0.975 * len(ratios)))]
+    change = _change(low, high, least, figure.higher_is_better)
+    return Effect(figure.metric, figure.unit, of_a, of_b, ratio, low, high, change)
+
+
+def _change(low: float, high: float, least: float, higher_is_better: bool) -> Change:
+    above, below = 1 + least, 1 / (1 + least)
+    if low > above:
+        return "better" if higher_is_better else "worse"
+    if high < below:
+        return "worse" if higher_is_better else "better"
+    return "same" if high < 1 + 3 * least and low > 1 / (1 + 3 * least) else "unclear"
+
+
+def _weighted(figure: _Figure, points: Sequence[Point]) -> float:
+    weights = [figure.weight(point) for point in points]
+    total = sum(weights)
+    values = zip(points, weights, strict=True)
+    return sum(figure.read(point) * weight for point, weight in values) / total if total else 0.0
+
+
+def _drawings(figure: _Figure, points: Sequence[Point], chance: random.Random) -> list[float]:
+    """The figure of ``DRAWS`` series made of blocks of this one; neighbours stay together, for they resemble."""
+    pairs = [(figure.read(point) * figure.weight(point), figure.weight(point)) for point in points]
+    count = len(pairs)
+    length = max(1, round(count ** (1 / 3)))
+    sums = [
+        (sum(pairs[(start + step) % count][0] for step in range(length)),
+         sum(pairs[(start + step) % count][1] for step in range(length)))
+        for start in range(count)
+    ]  # fmt: skip
+    blocks = -(-count // length)
+    drawn = []
+    for _ in range(DRAWS):
+        chosen = chance.choices(sums, k=blocks)
+        weight = sum(item[1] for item in chosen)
+        drawn.append(sum(item[0] for item in chosen) / weight if weight else 0.0)
+    return drawn
+
+
+def _errors(a: RunRecord, b: RunRecord, least: float) -> Effect:
+    """The error shares, by the normal interval of their difference."""
+    first, second = a.error_share, b.error_share
+    spread = 1.96 * math.sqrt(
+        first * (1 - first) / max(1, a.counts.done) + second * (1 - second) / max(1, b.counts.done)
+    )
+    difference = second - first
+    change: Change = "same"
+    # Half a per cent of errors matters where five per cent of latency do.
+    if abs(difference) - spread > least / 10:
+        change = "worse" if difference > 0 else "better"
+    return Effect(
+        "error_share", "", first, second, 1 + difference, 1 + difference - spread, 1 + difference + spread, change
+    )

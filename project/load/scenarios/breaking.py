@@ -1,0 +1,186 @@
+"""Scenarios that look for a limit: stress until it breaks, and the capacity under thresholds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from project.load.core import profile
+from project.load.core.capacity import CapacitySearch
+from project.load.core.merging import merge_records
+from project.load.core.plan import Plan
+from project.load.core.record import Point, RunRecord
+from project.load.core.steps import step_of
+from project.load.core.thresholds import CRITICAL, Threshold, judge
+from project.load.core.validity import validate
+from project.load.engine.run import Progress
+from project.load.errors import BadUsage
+from project.load.scenarios.scenario import SPACING, Conductor, Option, Options, Scenario
+
+
+@dataclass
+class _Breaking:
+    """Watches a run's steps and ends it when one is past the limits."""
+
+    conductor: Conductor
+    step_s: float
+    most_ms: float
+    most_errors: float
+    events: list[dict[str, Any]] = field(default_factory=list)
+    broken: dict[str, Any] | None = None
+
+    def tell(self, _progress: Progress) -> None:
+        run = self.conductor.current
+        series: list[Point] = run.series if run is not None else []
+        ended_s = series[-1].at_s + series[-1].length_s if series else 0.0
+        while self.broken is None and ended_s >= (len(self.events) + 1) * self.step_s - 1e-6:
+            self._judge(series)
+
+    def _judge(self, series: list[Point]) -> None:
+        from_s = len(self.events) * self.step_s
+        points = [point for point in series if from_s - 1e-6 <= point.at_s < from_s + self.step_s - 1e-6]
+        step = step_of(points)
+        over = [
+            text
+            for text, is_over in (
+                (f"95th percentile {step.p95_ms:.1f} ms, target {self.most_ms:g} ms", step.p95_ms > self.most_ms),
+                (f"errors {step.error_share:.1%}, limit {self.most_errors:.1%}", step.error_share > self.most_errors),
+                ("no call ended", not step.done),
+            )
+            if is_over
+        ]
+        self.events.append({"what": "step", **asdict(step), "over": over})
+        if over and self.conductor.current is not None:
+            self.broken = {"users": step.users, "rate": round(step.rate, 2), "because": "; ".join(over)}
+            self.conductor.current.stop("finished")
+
+
+async def _stress(conductor: Conductor, options: Options) -> RunRecord:
+    most, steps = options["max_clients"], options["steps"]
+    if options["ramp_up"]:
+        shape = profile.climb(most, options["ramp_up"], options["hold"])
+        step_s = max(1.0, options["ramp_up"] / steps)
+    else:
+        initial = min(options["initial_clients"], most)
+        shape = profile.ramp(initial, most, steps, options["step_duration"])
+        step_s = options["step_duration"]
+    watch = _Breaking(conductor, step_s, options["target_latency"], options["error_threshold"])
+    plan = Plan("stress", "closed", shape, think_s=options["message_interval"], seed=conductor.seed)
+    record = await conductor.run(plan, watchers=(watch.tell,))
+    record.events = watch.events
+    good = [event for event in watch.events if not event["over"]]
+    record.findings["breaking_point"] = watch.broken or "not reached"
+    if good:
+        best = max(good, key=lambda event: event["users"])
+        record.findings["held"] = {"users": best["users"], "rate": round(best["rate"], 2)}
+    return record
+
+
+def _trial_thresholds(options: Options) -> tuple[Threshold, ...]:
+    return (
+        Threshold("p95_ms", options["target_latency"], options["target_latency"]),
+        Threshold("error_percent", 100 * options["error_threshold"], 100 * options["error_threshold"], inclusive=True),
+    )
+
+
+async def _capacity(conductor: Conductor, options: Options) -> RunRecord:
+    search = CapacitySearch(
+        options["initial_rate"], options["max_rate"], options["precision"], options["confirmations"]
+    )
+    records: list[RunRecord] = []
+    events: list[dict[str, Any]] = []
+    since_s = 0.0
+    while (
+        (rate := search.next_rate()) is not None and not conductor.stopped_as and len(records) < options["max_trials"]
+    ):
+        phase = search.phase
+        plan = Plan(
+            "capacity",
+            "open",
+            profile.steady(rate, options["trial_duration"]),
+            connections=options["clients"],
+            spacing=options["arrivals"],
+            drain_s=min(10.0, options["trial_duration"]),
+            seed=conductor.seed + len(records),
+        )
+        record = await conductor.run(plan)
+        if record.outcome == "target_lost":
+            record.outcome = "finished"  # an overwhelmed target is what is looked for
+        kept_up = record.done_in_time >= 0.95 * rate * options["trial_duration"] - 1
+        judged = judge(record, _trial_thresholds(options))
+        passed = judged.level != CRITICAL and kept_up
+        valid = validate(record).valid
+        because = [finding.text for finding in judged.findings if finding.level == CRITICAL]
+        events.append(
+            {"at_s": since_s, "what": phase, "rate": rate, "passed": passed, "valid": valid, "kept_up": kept_up,
+             "because": because}
+        )  # fmt: skip
+        since_s += record.duration_s
+        records.append(record)
+        search.tried(rate, passed)
+    return _found(search, records, events, since_s)
+
+
+def _found(
+    search: CapacitySearch, records: list[RunRecord], events: list[dict[str, Any]], duration_s: float
+) -> RunRecord:
+    if not records:
+        raise BadUsage("the search was ended before its first trial")
+    shifted_s = 0.0
+    for record in records:
+        record.series = [_shifted(point, shifted_s) for point in record.series]
+        shifted_s += record.duration_s
+    whole = merge_records(records)
+    whole.duration_s, whole.events = duration_s, events
+    whole.outcome = records[-1].outcome
+    low, high = search.interval
+    whole.findings["capacity"] = {
+        "rate": low,
+        "at_most": high if high is not None else "not found",
+        "confirmed": search.phase == "done" and low > 0,
+        "trials": len(records),
+    }
+    return whole
+
+
+def _shifted(point: Point, seconds: float) -> Point:
+    data = asdict(point)
+    return Point(**(data | {"at_s": point.at_s + seconds}))
+
+
+TARGET_LATENCY: Final = Option("target_latency", "float", 100.0, "ms the 95th percentile may have.", 0.001, 3.6e6)
+ERROR_THRESHOLD: Final = Option("error_threshold", "float", 0.05, "Share of calls that may fail (0-1).", 0, 1)
+
+STRESS: Final = Scenario(
+    "stress",
+    "More and more clients until the target breaks: too slow, or too many errors.",
+    (
+        Option("max_clients", "int", 1000, "Clients at most.", 1, 100_000),
+        TARGET_LATENCY,
+        ERROR_THRESHOLD,
+        Option("initial_clients", "int", 10, "Clients of the first step.", 1, 100_000),
+        Option("steps", "int", 10, "Steps.", 1, 1000),
+        Option("step_duration", "float", 30.0, "Seconds of a step; whole ones.", 1, 86_400),
+        Option("message_interval", "float", 1.0, "Seconds a client pauses after an answer, on average.", 0, 3600),
+        Option("ramp_up", "float", None, "Seconds to reach --max-clients in a line, instead of steps.", 1, 86_400),
+        Option("hold", "float", 0.0, "Seconds to stay there, with --ramp-up.", 0, 86_400),
+    ),
+    _stress,
+)
+CAPACITY: Final = Scenario(
+    "capacity",
+    "The highest rate that meets the thresholds, by bisection, confirmed, with an interval.",
+    (
+        Option("clients", "int", 100, "Connections.", 1, 100_000),
+        TARGET_LATENCY,
+        ERROR_THRESHOLD,
+        Option("initial_rate", "float", 50.0, "Calls per second of the first trial.", 0.1, 1_000_000),
+        Option("max_rate", "float", 100_000.0, "Calls per second at most.", 0.1, 1_000_000),
+        Option("trial_duration", "float", 10.0, "Seconds of a trial.", 0.5, 3600),
+        Option("precision", "float", 0.05, "The interval's width as a share that is near enough.", 0.001, 0.5),
+        Option("confirmations", "int", 2, "Trials that must pass at the rate that was found.", 0, 100),
+        Option("max_trials", "int", 60, "Trials at most.", 1, 10_000),
+        SPACING,
+    ),
+    _capacity,
+)
