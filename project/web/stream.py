@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,9 +11,10 @@ from flask import Blueprint, Response, request
 
 from project.core.model import User
 from project.core.notices import EVERYBODY
-from project.errors import Missing, RateLimited
+from project.errors import Missing
 from project.relay.signals import request_topic, space_topic
 from project.rpc.inbox import user_topic
+from project.web.places import Place, Places
 from project.web.policy import COOKIE, current_user, policy
 from project.web.site import Site, current_site
 from project.web.tidings import Tidings
@@ -23,12 +22,15 @@ from project.web.tidings import Tidings
 blueprint = Blueprint("stream", __name__, url_prefix="/websockets")
 MOST_PER_USER = 8
 LIFETIME_S = 600.0
-COMMENT_S = 15.0
+RETRY_MS = 1000
+RETRY_DISPLACED_MS = 5000
+"""Whoever looks at more pages at once than have places sees each of them by turns, and its polls between."""
+COMMENT_S = 5.0
+"""So soon at least it is noticed that a page was left."""
 RECHECK_S = 1.0
 LEAST_BETWEEN_S = 0.1
 """A busy space changes a thousand times a second; nobody reads that fast."""
-_open: Counter[str] = Counter()
-_lock = threading.Lock()
+_places = Places(MOST_PER_USER)
 
 
 @blueprint.get("/stream")
@@ -37,7 +39,8 @@ def stream() -> Response:
     """Events ``space`` and ``request``, each with the JSON of its status route: at once, then at every change.
 
     Of those that are asked for by ``space_id`` and ``request_id``; and what ``web.tidings`` tells every page. The
-    stream ends with the login, and after ten minutes; a browser opens it again.
+    stream ends with the login, after ten minutes, and when the same person opens the eighth one after it; a browser
+    opens it again.
     """
     site, user = current_site(), current_user()
     space_id, request_id = request.args.get("space_id", ""), request.args.get("request_id", "")
@@ -46,54 +49,27 @@ def stream() -> Response:
     if request_id:
         site.relay.view(request_id, user)
     tidings = Tidings(site.console.inbox, user, space_id, request.headers.get("Last-Event-ID", ""))
-    events = _counted(user, _events(site, request.cookies.get(COOKIE, ""), user, space_id, request_id, tidings))
+    login = request.cookies.get(COOKIE, "")
+    events = _places.hold(user.id, lambda place: _events(site, login, user, space_id, request_id, tidings, place))
     response = Response(events, content_type="text/event-stream; charset=utf-8")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response
 
 
-def _counted(user: User, events: Iterator[str]) -> Iterator[str]:
-    with _lock:
-        if _open[user.id] >= MOST_PER_USER:
-            raise RateLimited("Too many open pages with live status", retry_after_s=10.0)
-        _open[user.id] += 1
-    return _Held(user, events)
-
-
-class _Held:
-    """The events of one stream; its place is given back when the server closes it, begun or not."""
-
-    def __init__(self, user: User, events: Iterator[str]):
-        self._user = user
-        self._events = events
-        self._held = True
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        return next(self._events)
-
-    def close(self) -> None:
-        """Give the place back, once."""
-        if self._held:
-            self._held = False
-            with _lock:
-                _open[self._user.id] -= 1
-                if not _open[self._user.id]:
-                    del _open[self._user.id]
-            self._events.close()  # type: ignore[attr-defined]
-
-
-def _events(site: Site, login: str, user: User, space_id: str, request_id: str, tidings: Tidings) -> Iterator[str]:
+def _events(
+    site: Site, login: str, user: User, space_id: str, request_id: str, tidings: Tidings, place: Place
+) -> Iterator[str]:
     topics = ([space_topic(space_id)] if space_id else []) + ([request_topic(request_id)] if request_id else [])
     topics += [user_topic(user.id), user_topic(EVERYBODY)]
     sent: dict[str, str] = {}
     began = spoke = time.monotonic()
     with site.relay.watch(*topics) as watch:
-        yield "retry: 1000\n\n"
+        yield f"retry: {RETRY_MS}\n\n"
         while time.monotonic() - began < LIFETIME_S and site.accounts.user_of(login) is not None:
+            if place.displaced:
+                yield f"retry: {RETRY_DISPLACED_MS}\n\n"
+                return
             try:
                 now = _now(site, user, space_id, request_id)
             except Missing:

@@ -23,7 +23,10 @@ function again() {
   return askedAt ? (prompt) => { carryPrompt(prompt); location.assign(askedAt); } : null;
 }
 
-function add(place, id, prompt) { cards.set(id, new Card(place, id, prompt, again())); }
+function add(place, id, prompt) {
+  cards.set(id, new Card(place, id, prompt, again()));
+  place.dataset.request = id; // others ask by it whether a request is on the page
+}
 
 // The newest comes last in the map, as it does when it is added later.
 for (const place of [...list.querySelectorAll("[data-request]")].reverse()) add(place, place.dataset.request, place.dataset.prompt);

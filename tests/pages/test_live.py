@@ -60,6 +60,18 @@ def test_one_stream_a_page_and_none_while_hidden(site: LiveSite, start_worker: S
         card.get_by_role("button", name="Cancel").click()
 
 
+def test_many_pages_left_one_after_another_keep_no_places(
+    site: LiveSite, start_worker: StartWorker, page: Page
+) -> None:
+    space_id = serve(site, start_worker, "Left", ECHO)
+    refused: list[int] = []
+    page.on("response", lambda response: refused.append(response.status) if response.status == 429 else None)
+    for _ in range(12):
+        with page.expect_response("**/websockets/stream*"):
+            page.goto(f"{site.host}/ai_project/{space_id}")
+    assert refused == []
+
+
 def test_end_that_came_while_away_is_seen_on_return(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
     space_id = serve(site, start_worker, "Return", HELD)
     page.goto(f"{site.host}/ai_project/{space_id}")
@@ -99,7 +111,8 @@ def test_finished_request_is_asked_for_no_more(site: LiveSite, start_worker: Sta
     asked: list[str] = []
 
     def note(request: Request) -> None:
-        asked.append(request.url)
+        if not request.url.endswith("/websockets/stream"):  # the bell's own
+            asked.append(request.url)
 
     page.goto(f"{site.host}{href}")
     expect(page.locator(".request .answer")).to_have_text("done soon")
