@@ -83,7 +83,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Application:
     vault = FileVault(settings.upload_dir)
     accounts = Accounts(store.accounts, runtime.run_blocking, clock, settings)
     accounts.seed()
-    relay, spaces, upkeep, signals, publisher = _relay(flask, settings, store, links, vault, runtime, clock)
+    signals = Signals(runtime.event)
+    relay, spaces, upkeep, publisher = _relay(flask, settings, store, links, vault, runtime, clock, signals)
     console = make_console(
         settings, store, relay, spaces.get, signals.notify, publisher.space_changed, runtime, clock, keys
     )
@@ -114,16 +115,12 @@ def _relay(
     vault: FileVault,
     runtime: Runtime,
     clock: Clock,
-) -> tuple[Relay, Spaces, Upkeep, Signals, Publisher]:
+    signals: Signals,
+) -> tuple[Relay, Spaces, Upkeep, Publisher]:
     """The relay and its sockets."""
     socketio = make_socketio(flask, settings, Gate(runtime, settings))
     link = SocketLink(socketio.server, runtime)
-    signals, connections, node_id, lease_s = (
-        Signals(runtime.event),
-        Connections(),
-        secrets.token_hex(8),
-        settings.lease_s,
-    )
+    connections, node_id, lease_s = Connections(), secrets.token_hex(8), settings.lease_s
     publisher = Publisher(store.requests, signals, clock)
     dispatcher = Dispatcher(store.requests, connections, link, publisher, links, runtime, clock, lease_s=lease_s)
 
@@ -153,4 +150,4 @@ def _relay(
         node_id=node_id,
         lease_s=lease_s,
     )
-    return relay, spaces, upkeep, signals, publisher
+    return relay, spaces, upkeep, publisher

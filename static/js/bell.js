@@ -10,7 +10,7 @@ const MOST_SHOWN = 3;
 let own = null;
 let borrowed = null;
 
-function words(key, values = {}) {
+function said(key, values = {}) {
   return Object.entries(values).reduce((text, [name, value]) => text.replace(`{${name}}`, value), bell.dataset[key]);
 }
 
@@ -18,12 +18,12 @@ function showCount(unread) {
   const count = bell.querySelector(".bell-count");
   count.textContent = unread > 99 ? "99+" : unread;
   count.hidden = !unread;
-  bell.setAttribute("aria-label", words("label", { n: unread }));
+  bell.setAttribute("aria-label", said("label", { n: unread }));
 }
 
 function titleOf(notice) {
-  if (notice.kind === "request") return words(notice.type) ?? notice.type;
-  if (notice.kind === "message") return words("from", { n: notice.sender });
+  if (notice.kind === "request") return said(notice.type) ?? notice.type;
+  if (notice.kind === "message") return said("from", { n: notice.sender });
   return notice.title || notice.type;
 }
 
@@ -41,7 +41,7 @@ function markRead(notice) {
 function toast(notice) {
   if (isShown(notice)) { markRead(notice); return; }
   const box = document.createElement("div");
-  box.className = `toast-notice notice-${notice.kind}`;
+  box.className = `toast-notice letter-${notice.kind}`;
   box.dataset.notice = notice.id;
   const link = document.createElement("a");
   link.href = notice.link;
@@ -52,7 +52,7 @@ function toast(notice) {
   close.type = "button";
   close.className = "quiet";
   close.textContent = "✕";
-  close.setAttribute("aria-label", words("close"));
+  close.setAttribute("aria-label", said("close"));
   const away = () => box.remove();
   close.addEventListener("click", () => { markRead(notice); away(); });
   box.append(link, close, text);

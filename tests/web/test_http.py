@@ -251,6 +251,8 @@ def _events(stream: requests.Response) -> Iterator[dict[str, Any]]:
     for line in stream.iter_lines():
         if line.startswith(b"data: "):
             event = json.loads(line[6:])
+            if "success" not in event:
+                continue  # what every page is told
             yield event
             if event.get("status") == "completed":
                 return
