@@ -8,6 +8,7 @@ from project.config import TABLE
 from project.core.reasons import REASONS
 from project.errors import SpacesError, every_error
 from project.worker.errors import WorkerError
+from tools.load_reference import load
 from tools.routes import listing
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -71,7 +72,7 @@ def main() -> None:
         (REFERENCE / name).write_text(make(), encoding="utf-8")
 
 
-PAGES = {"settings.md": settings, "errors.md": errors, "routes.md": routes}
+PAGES = {"settings.md": settings, "errors.md": errors, "routes.md": routes, "load.md": load}
 
 if __name__ == "__main__":
     main()

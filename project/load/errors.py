@@ -1,15 +1,4 @@
-"""What can go wrong with a run, each kind with its exit code.
-
-0    the run finished and met its thresholds (or had none)
-1    a threshold was failed (level ``critical``; with ``--strict`` also ``warning``)
-2    bad usage, or the target cannot be reached: nothing was measured
-3    the measurement is not valid: the generator, not the target, was the bottleneck
-4    the target died during the run; what was measured until then is kept
-5    the results cannot be written (disk full, no permission); what fits is kept
-6    the run is not allowed: the target is not loopback and lacks its proof, allow-list entry or token; or a cap
-130  interrupted by Ctrl+C; what was measured is kept
-143  ended by SIGTERM; what was measured is kept
-"""
+"""What can go wrong with a run, each kind with its exit code."""
 
 from __future__ import annotations
 
@@ -19,17 +8,31 @@ from project.errors import SpacesError
 
 EXIT_PASSED: Final = 0
 EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
 EXIT_INVALID: Final = 3
 EXIT_TARGET_LOST: Final = 4
+EXIT_OUTPUT: Final = 5
+EXIT_REFUSED: Final = 6
 EXIT_INTERRUPTED: Final = 130
 EXIT_TERMINATED: Final = 143
+EXITS: Final[dict[int, str]] = {
+    EXIT_PASSED: "the run met its thresholds, or had none",
+    EXIT_FAILED: "a threshold was failed: level critical; with `--strict` also warning",
+    EXIT_USAGE: "bad usage, or the target cannot be reached; nothing was measured",
+    EXIT_INVALID: "the measurement is not valid: the generator was the bottleneck, not the target",
+    EXIT_TARGET_LOST: "the target died during the run; what was measured until then is kept",
+    EXIT_OUTPUT: "the results cannot be written (disk full, no permission); what could be is kept",
+    EXIT_REFUSED: "the run is not allowed: a target that is not loopback, without its proof or permission",
+    EXIT_INTERRUPTED: "interrupted by Ctrl+C; what was measured is kept",
+    EXIT_TERMINATED: "ended by SIGTERM; what was measured is kept",
+}
 
 
 class LoadError(SpacesError):
     """The load run cannot be done."""
 
     code = "load_failed"
-    exit_code = 2
+    exit_code = EXIT_USAGE
 
 
 class BadUsage(LoadError):
@@ -48,14 +51,14 @@ class OutputFailed(LoadError):
     """The results cannot be written."""
 
     code = "output_failed"
-    exit_code = 5
+    exit_code = EXIT_OUTPUT
 
 
 class RunRefused(LoadError):
     """This target may not be put under load from here."""
 
     code = "run_refused"
-    exit_code = 6
+    exit_code = EXIT_REFUSED
 
 
 class CallFailed(LoadError):
