@@ -82,7 +82,9 @@ def test_unexpected_error_tells_nothing_and_carries_the_headers(application: App
         assert told not in answer.text
 
 
-def test_error_that_cannot_be_shown_is_still_answered(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_that_cannot_be_shown_is_still_answered(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*arguments: object, **values: object) -> str:
         raise RuntimeError("secret detail")
 
