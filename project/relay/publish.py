@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 
 from project.clock import Clock
 from project.core.model import Request
@@ -45,6 +46,8 @@ class Publisher:
         if request.status is Status.QUEUED and position is None:
             self._views.pop(request.id, None)
         else:
+            if request.is_over:
+                self._one_less(request.space_id)
             self._keep(RequestView(request, position, self._sizes.get(request.space_id, (position or 0, 0.0))[0]))
         # Whoever is reading the store for this request just now may hold what it was: let them not keep it.
         self._reading.pop(request.id, None)
@@ -72,7 +75,10 @@ class Publisher:
         """The view of a request, at most ``FRESH_S`` old; None if there is no such request."""
         kept = self._views.get(request_id)
         if kept is not None and kept[1] > self._clock():
-            return kept[0]
+            if not kept[0].request.is_over:
+                return kept[0]
+            # What has ended is kept for long; how many are open meanwhile goes on changing.
+            return replace(kept[0], queue_size=self.queue_size(kept[0].request.space_id))
         reading = self._reading[request_id] = object()
         request = self._store.get(request_id)
         if request is None:
@@ -95,6 +101,12 @@ class Publisher:
         size = self._store.queue_size(space_id)
         self._sizes[space_id] = (size, self._clock() + FRESH_S)
         return size
+
+    def _one_less(self, space_id: str) -> None:
+        """Counting anew at each end would cost a read; what is wrong by it is right again within ``FRESH_S``."""
+        kept = self._sizes.get(space_id)
+        if kept is not None:
+            self._sizes[space_id] = (max(0, kept[0] - 1), kept[1])
 
     def _keep(self, view: RequestView) -> None:
         fresh_s = ENDED_FRESH_S if view.request.is_over else FRESH_S

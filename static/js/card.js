@@ -66,7 +66,7 @@ export class Card {
 
   showProgress(status) {
     const running = status.status === "processing";
-    const known = running && status.progress !== null;
+    const known = running && status.progress > 0; // a worker that says nothing of it begins with 0
     this.part.progress.hidden = !running;
     if (known) this.part.meter.value = status.progress; else this.part.meter.removeAttribute("value");
     this.put("percent", known ? words("percent", { n: Math.round(status.progress) }) : "");
