@@ -19,7 +19,7 @@ from project.relay.outlook import Outlook
 from project.relay.publish import Publisher
 from project.relay.registration import Registration
 from project.relay.service import Relay
-from project.relay.signals import Signals, ended_topic
+from project.relay.signals import Signals, ended_topic, logins_topic
 from project.relay.spaces import Spaces
 from project.relay.upkeep import Upkeep
 from project.rpc.console import Console, make_console
@@ -27,6 +27,7 @@ from project.runtime import Runtime, make_runtime
 from project.secret_key import secret_keys
 from project.sockets.gate import Gate
 from project.sockets.link import SocketLink
+from project.sockets.policy import check_event_policies
 from project.sockets.server import make_socketio
 from project.sockets.workers import WorkerNamespace
 from project.storage.files import FileVault
@@ -54,6 +55,8 @@ class Application:
     upkeep: Upkeep
     console: Console
     alone: bool
+    first_password: str | None
+    """A one-time password of the administrator, to be shown once, if one was made."""
 
     def start(self) -> None:
         """Begin the site's own chores. Once, after the workers' namespace is in place."""
@@ -68,8 +71,11 @@ class Application:
         self.store.close()
 
 
-def create_app(settings: Settings, clock: Clock | None = None) -> Application:
-    """Build the site. Raises SpacesError if the settings or the store do not allow it."""
+def create_app(settings: Settings, clock: Clock | None = None, *, one_time_password: bool = False) -> Application:
+    """Build the site; ``one_time_password`` gives the administrator a new one, to be printed.
+
+    Raises SpacesError if the settings or the store do not allow it.
+    """
     settings.check()
     clock = clock or steady_clock()
     runtime = make_runtime(settings.async_mode)
@@ -81,19 +87,21 @@ def create_app(settings: Settings, clock: Clock | None = None) -> Application:
     flask.secret_key = keys[0]
     links = Links(keys, lifetime_s=LINK_S)
     vault = FileVault(settings.upload_dir)
-    accounts = Accounts(store.accounts, runtime.run_blocking, clock, settings)
-    accounts.seed()
+    accounts = Accounts(store, runtime.run_blocking, clock, settings, keys)
+    first_password = accounts.seed(one_time=one_time_password)
     signals = Signals(runtime.event)
-    relay, spaces, upkeep, publisher = _relay(flask, settings, store, links, vault, runtime, clock, signals)
+    relay, spaces, upkeep, publisher = _relay(flask, settings, store, accounts, links, vault, runtime, clock, signals)
     console = make_console(
         settings, store, relay, spaces.get, signals.notify, publisher.space_changed, runtime, clock, keys
     )
     # Whoever waits for the answer gets it, and need not be told that it is there.
     publisher.on_over(lambda r: None if signals.is_watched(ended_topic(r.id)) else console.inbox.request_ended(r))
-    set_up_web(flask, Site(settings, relay, spaces, accounts, vault, links, runtime, console))
+    accounts.sessions.on_ended(lambda user_id: signals.notify([logins_topic(user_id)]))
+    check_event_policies(flask.extensions["socketio"].server)
+    set_up_web(flask, Site(settings, relay, spaces, accounts, vault, links, runtime, console, clock))
     # Outermost, so that /socket.io and every error answer pass it too.
     flask.wsgi_app = Guard(flask.wsgi_app, settings)  # type: ignore[method-assign]
-    return Application(flask, runtime, store, upkeep, console, alone)
+    return Application(flask, runtime, store, upkeep, console, alone, first_password)
 
 
 def _open(settings: Settings, runtime: Runtime) -> tuple[Store, bool]:
@@ -111,6 +119,7 @@ def _relay(
     flask: Flask,
     settings: Settings,
     store: Store,
+    accounts: Accounts,
     links: Links,
     vault: FileVault,
     runtime: Runtime,
@@ -136,7 +145,7 @@ def _relay(
     registration = Registration(
         store, spaces, connections, link, publisher, dispatcher, attempts.lost, clock, settings, node_id=node_id
     )
-    socketio.server.register_namespace(WorkerNamespace(registration, attempts, settings))
+    socketio.server.register_namespace(WorkerNamespace(registration, attempts, connections, accounts, settings))
     upkeep = Upkeep(
         store,
         connections,
@@ -144,6 +153,7 @@ def _relay(
         publisher,
         dispatcher,
         relay,
+        accounts.tidy,
         sweep_files,
         runtime,
         clock,

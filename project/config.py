@@ -32,13 +32,23 @@ class Setting:
 
 
 TABLE: Final[tuple[Setting, ...]] = (
-    Setting("host", str, "127.0.0.1", "Address to listen on. Anything but loopback needs SPACES_ADMIN_PASSWORD."),
+    Setting(
+        "host",
+        str,
+        "127.0.0.1",
+        "Address to listen on. Anything but loopback needs an administrator with a password of their own.",
+    ),
     Setting("port", int, 5001, "Port to listen on; 0 takes a free one."),
     Setting("data_dir", Path, Path("instance"), "Folder of the database, the uploads, the secret key."),
     Setting("async_mode", str, "eventlet", "Server: eventlet, gevent or threading."),
     Setting("database_url", str, "", "SQLAlchemy URL; empty means SQLite in the data folder; memory:// keeps nothing."),
     Setting("admin_user", str, "admin", "Name of the first administrator."),
-    Setting("admin_password", str, "", "Password of the first administrator; empty means admin123, on loopback only."),
+    Setting(
+        "admin_password",
+        str,
+        "",
+        "Password of the first administrator, given once; empty means admin123, on loopback only.",
+    ),
     Setting("secret_key", str, "", "What the site signs with; empty means a key made in the data folder."),
     Setting("secret_key_fallbacks", str, "", "Earlier secret keys that are still believed, separated by commas."),
     Setting("public_origin", str, "", "How browsers reach the site, e.g. https://spaces.example, behind a proxy."),
@@ -67,10 +77,14 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("session_max_s", float, 7 * 86400.0, "Seconds after which any login ends."),
     Setting("log_days", float, 30.0, "Days the console's log keeps a call."),
     Setting("log_calls", int, 50_000, "How many calls the console's log keeps; at most half are of load runs."),
+    Setting("registration", str, "open", "Whether people make their own accounts: open, or closed."),
+    Setting("audit_keep_s", float, 90 * 86400.0, "Seconds the audit log goes back."),
+    Setting("audit_most", int, 200_000, "How many entries the audit log has at most."),
     Setting("log_file", Path, Path("error.log"), "Where warnings and errors are written, besides the console."),
 )
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
 _HOST_NAME: Final = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
+REGISTRATION: Final = ("open", "closed")
 ASYNC_MODES: Final = ("eventlet", "gevent", "threading")
 
 
@@ -106,6 +120,9 @@ class Settings:
     session_max_s: float = 7 * 86400.0
     log_days: float = 30.0
     log_calls: int = 50_000
+    registration: str = "open"
+    audit_keep_s: float = 90 * 86400.0
+    audit_most: int = 200_000
     log_file: Path = Path("error.log")
 
     @classmethod
@@ -134,12 +151,8 @@ class Settings:
         self._check_names()
         if self.heartbeat_s * 2 > self.lease_s:
             raise SettingInvalid("SPACES_LEASE_S must be at least twice SPACES_HEARTBEAT_S", field="lease_s")
-        if not self.is_loopback and self.admin_password in ("", "admin123"):
-            raise SettingInvalid(
-                f"refusing to listen on {self.host} with the default login: set SPACES_ADMIN_PASSWORD to a password of "
-                "your own, or keep --host 127.0.0.1",
-                field="admin_password",
-            )
+        if self.registration not in REGISTRATION:
+            raise SettingInvalid(f"SPACES_REGISTRATION must be one of {', '.join(REGISTRATION)}", field="registration")
 
     def _check_names(self) -> None:
         for origin in self.allowed_origins:

@@ -194,24 +194,6 @@ class FileNotFound(Missing):
     code = "file_not_found"
 
 
-class UserNotFound(Missing):
-    """There is no such user."""
-
-    code = "user_not_found"
-
-
-class SessionNotFound(Missing):
-    """There is no such login."""
-
-    code = "session_not_found"
-
-
-class KeyNotFound(Missing):
-    """There is no such key."""
-
-    code = "key_not_found"
-
-
 class CallNotFound(Missing):
     """There is no such call in the log."""
 

@@ -25,18 +25,25 @@ NOTICE_S = 0.1
 @click.option("--host", help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=int, help="Port to listen on (default 5001); 0 takes a free one.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the database and the files.")
-def main(host: str | None, port: int | None, data_dir: Path | None) -> None:
+@click.option(
+    "--one-time-password", is_flag=True, help="Give the administrator a new password, to be changed at the next login."
+)
+def main(host: str | None, port: int | None, data_dir: Path | None, one_time_password: bool) -> None:
     """Start the WebSocket Spaces site."""
     try:
         settings = Settings.from_environment(host=host, port=port, data_dir=data_dir)
         listener = listen(settings.host, settings.port)
         settings = settings.with_port(listener.getsockname()[1])
         set_up_logging(settings.log_file)
-        application = create_app(settings)
+        application = create_app(settings, one_time_password=one_time_password)
     except SpacesError as error:
         sys.exit(f"ERROR {error.message}")
     except OSError as error:
         sys.exit(f"ERROR cannot listen on {host or 'the address'}:{port or ''} {error.strerror or error}".strip())
+    if application.first_password is not None:
+        # Printed, never logged: a log is kept, and read by others.
+        print(f"One-time password of {settings.admin_user}: {application.first_password}", flush=True)
+        print("It is shown only now, and must be changed at the first login.", flush=True)
     application.start()
     _end_on_signals(application)
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from project.config import TABLE
+from project.core.policies import EVENT_POLICIES, ROUTE_POLICIES
 from project.core.reasons import REASONS
 from project.errors import SpacesError, every_error
 from project.worker.errors import WorkerError
@@ -47,13 +49,21 @@ def _raised(error: type[SpacesError]) -> str:
 
 
 def routes() -> str:
-    """Every route with its policy."""
-    found = [f"| {r.methods} | `{r.path}` | {r.policy} | {r.about} |" for r in listing()]
+    """Every route and every event with its policy."""
+    table = listing()
+    rows = [f"| {r.methods} | `{r.path}` | {r.policy} | {r.key} | {r.about} |" for r in table if r.methods != "EVENT"]
     first = (
-        "`public`: everybody; `user`: who is logged in; `admin`: administrators; `lease`: a worker with a signed link. "
-        "An app with a route without a policy does not start."
+        f"{_meanings(ROUTE_POLICIES)} *Key* is the scope that an API key (`Authorization: Bearer wsk_...`) needs; "
+        "where there is none, only a login will do. A site with a route or an event without a policy does not start."
     )
-    return _page("Routes", first, "| method | path | for | what |", found)
+    page = _page("Routes", first, "| method | path | for | key | what |", rows)
+    events = [f"| `{r.path}` | {r.policy} | {r.about} |" for r in table if r.methods == "EVENT"]
+    text = f"Namespace and event. {_meanings(EVENT_POLICIES)}"
+    return page + "\n" + _page("Events", text, "| event | for | what |", events, level=2)
+
+
+def _meanings(policies: Mapping[str, str]) -> str:
+    return "; ".join(f"`{name}`: {meaning}" for name, meaning in policies.items()) + "."
 
 
 def _page(title: str, text: str, head: str, rows: list[str], level: int = 1) -> str:

@@ -1,136 +1,173 @@
-"""Registering, logging in and out. Logins live on the server: the browser holds a random token, the store its hash."""
+"""Registering, logging in and out, changing one's password; and everything else about accounts, put together."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 import secrets
-import unicodedata
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from project.accounts import passwords
-from project.accounts.cache import SessionCache
+from project.accounts import names, passwords
+from project.accounts.api_keys import ApiKeys
+from project.accounts.audit import NOWHERE, Audit, Origin
+from project.accounts.first_run import DEVELOPMENT_ADMIN_PASSWORD, DEVELOPMENT_USER, FirstRun
+from project.accounts.hashing import Hasher
+from project.accounts.people import People
+from project.accounts.second_factor import SecondFactors
+from project.accounts.sessions import Login, Sessions
+from project.accounts.throttle import Throttle
 from project.clock import Clock
 from project.config import Settings
-from project.core.model import Role, Session, User
-from project.errors import FieldInvalid, UsernameTaken, WrongCredentials
-from project.storage.port import AccountStore
+from project.core.model import User
+from project.errors import CodeRequired, NotAllowed, TooManyAttempts, UsernameTaken, WrongCredentials
+from project.storage.port import Store
 
-DEVELOPMENT_ADMIN_PASSWORD: Final = "admin123"
-_OF_NAMES: Final = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "Nl", "No"})
-_UNSEEN: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-"""Letters and marks that show as nothing: with them one name could pass for another."""
-DEVELOPMENT_USER: Final = ("testuser", "testpass123")
-LEAST_NAME_CHARS: Final = 3
-MOST_NAME_CHARS: Final = 64
+_UNKNOWN = "?"
+"""Who is said to have been refused when there is no such user: people type passwords into the wrong field."""
 
 
 class Accounts:
     """The use cases of accounts. ``run_blocking`` takes password hashing off the event loop."""
 
-    def __init__(self, store: AccountStore, run_blocking: Callable[..., Any], clock: Clock, settings: Settings):
-        self._store = store
-        self._run_blocking = run_blocking
+    def __init__(
+        self,
+        store: Store,
+        run_blocking: Callable[..., Any],
+        clock: Clock,
+        settings: Settings,
+        site_keys: Sequence[str],
+    ):
+        self._store = store.accounts
+        self._throttles = store.throttles
         self._clock = clock
         self._settings = settings
-        self._cache = SessionCache(clock)
+        self._hasher = Hasher(run_blocking)
+        self.audit = Audit(store.audit, clock)
+        self.throttle = Throttle(store.throttles, clock)
+        self.sessions = Sessions(store.accounts, clock, settings)
+        self.keys = ApiKeys(store.keys, self.audit, self.throttle, clock)
+        self.factors = SecondFactors(store.factors, self.audit, self.throttle, clock, site_keys)
+        self.people = People(store.accounts, self.sessions, self.keys, self.factors, self.audit, self._hasher, clock)
+        self._first_run = FirstRun(store.accounts, self.sessions, self._hasher, clock, settings)
 
-    def seed(self) -> None:
-        """Make the first administrator, and on loopback the test user, unless they exist.
+    def seed(self, *, one_time: bool = False) -> str | None:
+        """Make the accounts a site begins with: see ``FirstRun.seed``."""
+        return self._first_run.seed(one_time=one_time)
 
-        A password set in the settings becomes the administrator's, also when the account exists already.
-        """
-        admin = self._store.user_named(self._settings.admin_user)
-        if admin is None:
-            self._add(self._settings.admin_user, self._settings.admin_password or DEVELOPMENT_ADMIN_PASSWORD, "admin")
-        elif self._settings.admin_password and not self._matches(admin.password_hash, self._settings.admin_password):
-            self._store.set_password(admin.id, self._hash(self._settings.admin_password))
-        name, password = DEVELOPMENT_USER
-        if self._settings.development_logins and self._store.user_named(name) is None:
-            self._add(name, password, "user")
-
-    def register(self, username: str, password: str) -> User:
-        """Make an account. Raises FieldInvalid, WeakPassword or UsernameTaken, naming the field."""
-        username = unicodedata.normalize("NFKC", username).strip()
-        if not _is_name(username):
-            raise FieldInvalid(
-                "The user name needs 3 to 64 letters, digits, dots, dashes or underscores", field="username"
-            )
+    def register(self, username: str, password: str, origin: Origin = NOWHERE) -> User:
+        """Make an account. Raises FieldInvalid, WeakPassword or UsernameTaken, naming the field; or NotAllowed."""
+        if self._settings.registration != "open":
+            raise NotAllowed("An administrator makes the accounts of this site")
+        username = names.checked(username)
         if self._store.user_named(username) is not None:
             raise UsernameTaken(field="username")
         passwords.check_rules(password, username)
-        return self._add(username, password, "user")
+        user = User(secrets.token_hex(8), username, self._hasher.hashed(password), "user", self._clock())
+        self._store.add_user(user)
+        self.audit.record("registered", user, origin)
+        return user
 
-    def login(self, username: str, password: str) -> tuple[str, User]:
-        """A new login: its token, and the user. Raises WrongCredentials, whichever of the two was wrong."""
-        user = self._store.user_named(unicodedata.normalize("NFKC", username).strip())
-        stored = user.password_hash if user is not None else self._run_blocking(passwords.nobodys_hash)
-        correct = len(password) <= passwords.MOST_CHARS and self._matches(stored, password)
-        if user is None or not correct or user.disabled or self._is_development_login(user, password):
+    def login(self, username: str, password: str, origin: Origin = NOWHERE, code: str = "") -> tuple[str, User]:
+        """A new login: its token, and the user.
+
+        Raises WrongCredentials, whichever of the two was wrong; TooManyAttempts; CodeRequired if the user's logins
+        need a code and none came with it; WrongCode.
+        """
+        user = self._authenticated(username, password, origin)
+        if self.factors.is_on(user):
+            if not code:
+                raise CodeRequired(field="code")
+            self.factors.check(user, code, origin)
+        return self._begin(user, origin), user
+
+    def half_login(self, username: str, password: str, origin: Origin) -> tuple[str, bool]:
+        """``login`` for a person with a form: the token, and whether a code is still needed to make it whole."""
+        user = self._authenticated(username, password, origin)
+        if self.factors.is_on(user):
+            return self.sessions.begin(user, origin, half=True), True
+        return self._begin(user, origin), False
+
+    def finish_login(self, half_token: str, code: str, origin: Origin) -> str:
+        """The code of a half login; the token of the whole one. Raises WrongCredentials if there is no half one."""
+        half = self.sessions.find(half_token)
+        if half is None or not half.session.half:
             raise WrongCredentials
-        token = secrets.token_urlsafe(32)
-        now = self._clock()
-        self._store.add_session(Session(_hash(token), user.id, now, now, now + self._settings.session_max_s))
-        return token, user
+        self.factors.check(half.user, code, origin)
+        self.sessions.end(half_token)
+        return self._begin(half.user, origin)
+
+    def login_of(self, token: str, address: str = "") -> Login | None:
+        """The live, whole login of a token, or None."""
+        login = self.sessions.find(token, address)
+        return None if login is None or login.session.half else login
 
     def user_of(self, token: str) -> User | None:
-        """The user of a live login, or None. Cheap: see ``SessionCache``."""
-        key = _hash(token)
-        found, user = self._cache.get(key)
-        if not found:
-            asked_at = self._cache.endings
-            live = self._store.session(key, now=self._clock())
-            user = live[1] if live is not None else None
-            self._cache.put(key, user, asked_at)
-        return user
+        """The user of a live login, or None. Cheap: see ``FreshCache``."""
+        login = self.login_of(token)
+        return login.user if login is not None else None
 
-    def logout(self, token: str) -> None:
+    def logout(self, token: str, origin: Origin = NOWHERE) -> None:
         """End a login, at once."""
-        key = _hash(token)
-        self._store.end_session(key)
-        self._cache.forget(key)
+        user = self.sessions.end(token)
+        if user is not None:
+            self.audit.record("logout", user, origin)
 
-    def change_password(self, user: User, current: str, new: str) -> None:
-        """Change one's password; every login of the user ends. Raises WrongCredentials, FieldInvalid, WeakPassword."""
-        if not self._matches(user.password_hash, current):
-            raise WrongCredentials(field="current_password")
-        passwords.check_rules(new, user.username)
-        self._store.set_password(user.id, self._hash(new))
-        self._cache.forget_all()
+    def change_password(self, user: User, current: str, new: str, origin: Origin = NOWHERE) -> str:
+        """Change one's password: every login of the user ends, and a new one begins; its token.
 
-    def users(self) -> tuple[User, ...]:
-        """Every user, oldest first."""
-        return self._store.users()
+        Raises WrongCredentials, FieldInvalid, WeakPassword, TooManyAttempts.
+        """
+        with self.throttle.guessing("password", user.username, origin.address):
+            if not self._hasher.matches(user.password_hash, current):
+                raise WrongCredentials(field="current_password")
+        passwords.check_rules(new, user.username, field="new_password", current=current)
+        self._store.set_password(user.id, self._hasher.hashed(new))
+        self.keys.forget()
+        self.sessions.tell_ended(user.id)
+        self.audit.record("password_changed", user, origin)
+        return self.sessions.begin(user, origin)
 
-    def _is_development_login(self, user: User, password: str) -> bool:
-        """Whether this is a documented login that must not work here: those are for loopback alone."""
-        if self._settings.development_logins:
-            return False
-        return (user.username, password) == DEVELOPMENT_USER or (
-            user.is_admin and password == DEVELOPMENT_ADMIN_PASSWORD
-        )
+    def tidy(self) -> None:
+        """Forget what is over: logins past their end, old failures, old entries of the audit log."""
+        self.sessions.purge()
+        self.throttle.purge()
+        self.audit.purge(keep_s=self._settings.audit_keep_s, most=self._settings.audit_most)
 
-    def _add(self, username: str, password: str, role: Role) -> User:
-        user = User(secrets.token_hex(8), username, self._hash(password), role, self._clock())
-        self._store.add_user(user)
+    def _authenticated(self, username: str, password: str, origin: Origin) -> User:
+        """The user of a name and a password. The same work is done, and the same said, for a name nobody has."""
+        username = names.normal(username)
+        user = self._store.user_named(username)
+        if user is not None and self._is_documented_login(user, password):
+            # Everybody knows these; there is nothing to guess, and no test of the site must lock itself out.
+            return self._checked(user, password, origin)
+        known = user is not None and self.sessions.is_known(user.id, origin.address)
+        try:
+            with self.throttle.guessing("login", username, origin.address, known=known):
+                return self._checked(user, password, origin)
+        except TooManyAttempts:
+            name = user.username if user is not None else _UNKNOWN
+            self.audit.record("login_throttled", name, origin, seldom=True)
+            raise
+
+    def _checked(self, user: User | None, password: str, origin: Origin) -> User:
+        correct = self._hasher.matches(user.password_hash if user is not None else None, password)
+        if user is None or not correct or user.disabled or self._is_misplaced_login(user, password):
+            self.audit.record("login_refused", user or _UNKNOWN, origin, detail="disabled" if correct else "")
+            raise WrongCredentials
         return user
 
-    def _hash(self, password: str) -> str:
-        return str(self._run_blocking(passwords.hashed, password))
+    def _begin(self, user: User, origin: Origin) -> str:
+        token = self.sessions.begin(user, origin)
+        self.audit.record("login", user, origin)
+        return token
 
-    def _matches(self, stored: str, password: str) -> bool:
-        return bool(self._run_blocking(passwords.matches, stored, password))
+    def _is_documented_login(self, user: User, password: str) -> bool:
+        """Whether the documentation tells this login, and it is one that works here."""
+        return self._settings.development_logins and _is_development_login(user, password)
 
-
-def _is_name(username: str) -> bool:
-    """Whether it is 3 to 64 letters of any script, their marks (Thai and Hindi write vowels so), digits, . _ -"""
-    if not LEAST_NAME_CHARS <= len(username) <= MOST_NAME_CHARS or unicodedata.category(username[0])[0] == "M":
-        return False
-    if _UNSEEN.search(username):
-        return False
-    return all(char in "._-" or unicodedata.category(char) in _OF_NAMES for char in username)
+    def _is_misplaced_login(self, user: User, password: str) -> bool:
+        """Whether this is a documented login that must not work here: those are for loopback alone."""
+        return not self._settings.development_logins and _is_development_login(user, password)
 
 
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+def _is_development_login(user: User, password: str) -> bool:
+    return (user.username, password) == DEVELOPMENT_USER or (user.is_admin and password == DEVELOPMENT_ADMIN_PASSWORD)

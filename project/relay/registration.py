@@ -33,6 +33,7 @@ class Peer:
     connection_id: str
     trusted: bool
     base_url: str
+    address: str = ""
 
 
 class Registration:

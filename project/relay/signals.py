@@ -24,6 +24,11 @@ def ended_topic(request_id: str) -> str:
     return f"ended:{request_id}"
 
 
+def logins_topic(user_id: str) -> str:
+    """The topic of a person's logins: some have ended."""
+    return f"logins:{user_id}"
+
+
 class Signals:
     """Who waits for which topic on this node."""
 

@@ -35,6 +35,7 @@ class Upkeep:
         publisher: Publisher,
         dispatcher: Dispatcher,
         relay: Relay,
+        tidy_accounts: Callable[[], None],
         sweep_files: Callable[[frozenset[str]], None],
         runtime: Runtime,
         clock: Clock,
@@ -48,6 +49,7 @@ class Upkeep:
         self._publisher = publisher
         self._dispatcher = dispatcher
         self._relay = relay
+        self._tidy_accounts = tidy_accounts
         self._sweep_files = sweep_files
         self._runtime = runtime
         self._clock = clock
@@ -110,6 +112,6 @@ class Upkeep:
         self._store.presence.clear_stale(now=self._clock(), stale_after_s=STALE_NODE_S)
 
     def _purge(self) -> None:
-        self._store.accounts.purge_sessions(self._clock())
+        self._tidy_accounts()
         self._store.requests.purge_keys(self._clock() - KEY_AGE_S)
         self._sweep_files(self._store.requests.file_ids())

@@ -17,7 +17,8 @@ def peer_of(connection_id: str, environ: Mapping[str, Any], settings: Settings) 
     """The peer of a connection whose handshake had this WSGI environment."""
     host = str(environ.get("HTTP_HOST", ""))
     base_url = settings.public_origin or f"{environ.get('wsgi.url_scheme', 'http')}://{host}"
-    return Peer(connection_id, is_local(environ, settings), base_url.rstrip("/"))
+    address = str(environ.get("REMOTE_ADDR", ""))
+    return Peer(connection_id, is_local(environ, settings), base_url.rstrip("/"), address)
 
 
 def is_local(environ: Mapping[str, Any], settings: Settings) -> bool:

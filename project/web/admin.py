@@ -1,4 +1,4 @@
-"""The administrators' pages: spaces, worker tokens, people."""
+"""The administrators' pages: spaces and worker tokens."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from werkzeug.wrappers import Response
 
 from project.core.model import SpaceSettings
 from project.core.spaces import CARD_TYPES, COVER_TYPES, NUMBERS, ORDERS, form_of, parse_settings
-from project.errors import SpacesError
+from project.errors import Missing, SpacesError
 from project.web.answers import wants_json
 from project.web.covers import check_cover, is_missing, pictures
 from project.web.errors import answer
+from project.web.notes import note
 from project.web.policy import current_user, policy
 from project.web.site import current_site
 
@@ -49,6 +50,7 @@ def add() -> Response:
         space = current_site().spaces.create(_settings(), current_user())
     except SpacesError as error:
         return _again("admin/add.html", error)
+    note("space_made", space.id, space.name)
     return redirect(url_for("admin.edit_form", space_id=space.id))
 
 
@@ -69,6 +71,7 @@ def edit(space_id: str) -> Response:
     except SpacesError as error:
         current_site().spaces.get(space_id)
         return _again("admin/edit.html", error, **_edited(space_id))
+    note("space_changed", space_id, current_site().spaces.get(space_id).name)
     return redirect(url_for("admin.edit_form", space_id=space_id, saved=1))
 
 
@@ -76,7 +79,9 @@ def edit(space_id: str) -> Response:
 @policy("admin")
 def delete(space_id: str) -> Response:
     """Delete a space; its open requests end."""
+    name = current_site().spaces.get(space_id).name
     current_site().spaces.remove(space_id)
+    note("space_deleted", space_id, name)
     return redirect(url_for("admin.dashboard"))
 
 
@@ -85,9 +90,10 @@ def delete(space_id: str) -> Response:
 def make_token(space_id: str) -> Response:
     """Make a worker token and show it, this once."""
     try:
-        _, text = current_site().spaces.make_token(space_id, request.form.get("token_name", ""))
+        token, text = current_site().spaces.make_token(space_id, request.form.get("token_name", ""))
     except SpacesError as error:
         return _again("admin/edit.html", error, settings_kept=True, **_edited(space_id))
+    note("token_made", space_id, f"{token.id} {token.name}")
     form = form_of(current_site().spaces.get(space_id).settings)
     page = render_template("admin/edit.html", form=form, error=None, new_token=text, **_edited(space_id), **_choices())
     response = make_response(page)
@@ -99,15 +105,10 @@ def make_token(space_id: str) -> Response:
 @policy("admin")
 def revoke_token(space_id: str, token_id: str) -> Response:
     """Revoke a worker token."""
-    current_site().spaces.revoke_token(space_id, token_id)
+    if not current_site().spaces.revoke_token(space_id, token_id):
+        raise Missing("There is no such token")
+    note("token_revoked", space_id, token_id)
     return redirect(url_for("admin.edit_form", space_id=space_id))
-
-
-@blueprint.get("/users")
-@policy("admin")
-def users() -> str:
-    """Everybody with a login."""
-    return render_template("admin/users.html", users=current_site().accounts.users())
 
 
 def _settings() -> SpaceSettings:

@@ -7,7 +7,20 @@ from typing import Final
 from flask import Blueprint, Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from project.web import admin, auth, files, health, inbox, pages, stream, submissions
+from project.web import (
+    account,
+    admin,
+    audit,
+    auth,
+    files,
+    health,
+    inbox,
+    pages,
+    people,
+    second_factor,
+    stream,
+    submissions,
+)
 from project.web.errors import set_up_errors
 from project.web.i18n import set_up_languages
 from project.web.policy import check_policies, enforce
@@ -17,11 +30,15 @@ from project.web.uploads import MOST_PARTS, MOST_TEXT_BYTES, UploadRequest, disc
 BLUEPRINTS: Final[tuple[Blueprint, ...]] = (
     pages.blueprint,
     auth.blueprint,
+    account.blueprint,
+    second_factor.blueprint,
     submissions.blueprint,
     stream.blueprint,
     files.blueprint,
     admin.blueprint,
     inbox.blueprint,
+    people.blueprint,
+    audit.blueprint,
     health.blueprint,
 )
 

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 from project.core.model import StoredFile
 from project.errors import Conflict, FieldInvalid, FileNotFound, StaleLease, TooLarge
 from project.storage.files import IncomingFile
+from project.web.notes import note_view
 from project.web.policy import current_user, policy
 from project.web.site import current_site
 from project.web.uploads import INERT, kept_file, received, record
@@ -26,7 +27,11 @@ _KEY = re.compile(r"[!-~]{1,200}")
 @policy("user")
 def show(file_id: str) -> Response:
     """A file of one's own request: pictures, sound and video to be shown, everything else as a download."""
-    return _send(current_site().relay.file_for(current_user(), file_id))
+    relay, user = current_site().relay, current_user()
+    file = relay.file_for(user, file_id)
+    if user.is_admin:
+        note_view(relay.view(file.request_id, user).request)
+    return _send(file)
 
 
 @blueprint.get("/work/files/<token>")

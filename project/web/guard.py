@@ -114,8 +114,11 @@ class Guard:
         """A state-changing request must come from a page of this site, or from no page at all.
 
         Browsers say so in ``Sec-Fetch-Site``, older ones, and all on plain http, in ``Origin``; programs send neither.
+        With an API key cookies count for nothing, and a foreign page cannot send one unasked.
         """
         if environ["REQUEST_METHOD"] in SAFE_METHODS:
+            return None
+        if str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")[0].casefold() == "bearer":
             return None
         origin, site = environ.get("HTTP_ORIGIN"), environ.get("HTTP_SEC_FETCH_SITE")
         if origin is not None and origin == self._origin:

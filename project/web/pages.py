@@ -15,6 +15,7 @@ from project.errors import FieldInvalid, SpacesError
 from project.web.answers import wants_json
 from project.web.covers import cover_of
 from project.web.i18n import COOKIE, LANGUAGES
+from project.web.notes import note_view
 from project.web.policy import current_user, policy
 from project.web.redirects import local
 from project.web.site import current_site
@@ -82,6 +83,7 @@ def requests() -> str:
 def one_request(request_id: str) -> str:
     """The lasting page of one request."""
     view = current_site().relay.view(request_id, current_user())
+    note_view(view.request)
     spaces = {space.id: space for space in current_site().spaces.all()}
     return render_template(
         "request.html",
@@ -93,7 +95,7 @@ def one_request(request_id: str) -> str:
 
 
 @blueprint.post("/language")
-@policy("public")
+@policy("public", always=True)
 def language() -> Response:
     """Choose a language, and go back to where one was."""
     chosen = request.form.get("language", "")

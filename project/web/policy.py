@@ -2,63 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, TypeVar, cast
+from typing import Final
 from urllib.parse import quote
 
-from flask import Flask, g, redirect, request
+from flask import Flask, redirect, request
 from werkzeug.wrappers import Response
 
 from project.core.model import User
-from project.errors import LoginRequired, NotAllowed
+from project.core.policies import NO_KEY, ROUTE_POLICIES, Policy, declared, policy
+from project.errors import LoginRequired, NotAllowed, PasswordChangeRequired, ScopeMissing
 from project.web.answers import wants_json
+from project.web.caller import Caller, authenticate, caller, current_caller, origin
 from project.web.site import current_site
 
-Policy = Literal["public", "user", "admin", "lease"]
-"""``lease``: the view itself checks a signed link of a worker."""
-View = TypeVar("View", bound=Callable[..., Any])
-COOKIE = "spaces_session"
-_OPEN = ("public", "lease")
-
-
-def policy(name: Policy) -> Callable[[View], View]:
-    """Declare who may use a view."""
-
-    def declare(view: View) -> View:
-        view.policy = name  # type: ignore[attr-defined]
-        return view
-
-    return declare
+__all__ = ["check_policies", "current_user", "enforce", "policy", "policy_of", "visitor"]
+_OPEN: Final = ("public", "lease")
+_STATIC: Final = Policy("public", always=True)
+CHANGE_PASSWORD: Final = "/account/password"
 
 
 def policy_of(app: Flask, endpoint: str) -> Policy | None:
     """The declared policy of an endpoint. Static files are public."""
     if endpoint == "static" or endpoint.endswith(".static"):
-        return "public"
-    return cast("Policy | None", getattr(app.view_functions.get(endpoint), "policy", None))
+        return _STATIC
+    return declared(app.view_functions.get(endpoint))
 
 
 def check_policies(app: Flask) -> None:
-    """Raise RuntimeError if an endpoint has no policy."""
-    missing = sorted({rule.endpoint for rule in app.url_map.iter_rules() if policy_of(app, rule.endpoint) is None})
+    """Raise RuntimeError if an endpoint has no policy, or one that is not for routes."""
+    policies = {rule.endpoint: policy_of(app, rule.endpoint) for rule in app.url_map.iter_rules()}
+    missing = sorted(name for name, found in policies.items() if found is None or found.name not in ROUTE_POLICIES)
     if missing:
         raise RuntimeError(f"endpoints without a policy: {', '.join(missing)}")
 
 
-def current_user() -> User:
-    """The user of this request. Raises LoginRequired if nobody is logged in."""
-    user = visitor()
-    if user is None:
-        raise LoginRequired
-    return user
-
-
 def visitor() -> User | None:
     """The user of this request, or None."""
-    if "user" not in g:
-        token = request.cookies.get(COOKIE, "")
-        g.user = current_site().accounts.user_of(token) if token else None
-    return cast("User | None", g.user)
+    found = caller()
+    return found.user if found is not None else None
+
+
+def current_user() -> User:
+    """The user of this request. Raises LoginRequired if nobody is logged in."""
+    return current_caller().user
 
 
 def enforce(app: Flask) -> None:
@@ -69,13 +55,40 @@ def enforce(app: Flask) -> None:
         if request.endpoint is None:
             return None
         needed = policy_of(app, request.endpoint)
-        if needed in _OPEN:
-            return None
-        user = visitor()
-        if user is None:
-            if wants_json() or request.method != "GET":
-                raise LoginRequired
-            return redirect(f"/login?next={quote(request.full_path.rstrip('?'))}")
-        if needed != "user" and not (needed == "admin" and user.is_admin):
+        if needed is None:
             raise NotAllowed
+        if needed.name not in _OPEN:
+            authenticate()
+        found = caller()
+        if found is not None and found.user.must_change and not needed.always:
+            return _change_first()
+        if needed.name in _OPEN:
+            return None
+        if found is None:
+            return _log_in_first()
+        _allow(found, needed)
         return None
+
+
+def _allow(found: Caller, needed: Policy) -> None:
+    """Raise NotAllowed or ScopeMissing, and write it down."""
+    scope = needed.scope_for(request.method)
+    lacks_role = needed.name != "user" and not (needed.name == "admin" and found.user.is_admin)
+    lacks_scope = found.key is not None and (scope == NO_KEY or scope not in found.key.scopes)
+    if not lacks_role and not lacks_scope:
+        return
+    audit = current_site().accounts.audit
+    audit.record("access_refused", found.user, origin(), subject=str(request.endpoint), seldom=True)
+    raise NotAllowed if lacks_role else ScopeMissing
+
+
+def _log_in_first() -> Response:
+    if wants_json() or request.method != "GET":
+        raise LoginRequired
+    return redirect(f"/login?next={quote(request.full_path.rstrip('?'))}")
+
+
+def _change_first() -> Response:
+    if wants_json() or request.method != "GET":
+        raise PasswordChangeRequired
+    return redirect(CHANGE_PASSWORD)

@@ -10,6 +10,7 @@ from flask.sessions import SessionInterface, SessionMixin
 from werkzeug.wrappers import Response
 
 from project.accounts.service import Accounts
+from project.clock import Clock
 from project.config import Settings
 from project.relay.links import Links
 from project.relay.service import Relay
@@ -31,6 +32,7 @@ class Site:
     links: Links
     runtime: Runtime
     console: Console
+    clock: Clock
 
 
 def current_site() -> Site:

@@ -12,10 +12,12 @@ from flask import Blueprint, Response, request
 from project.core.model import User
 from project.core.notices import EVERYBODY
 from project.errors import Missing
-from project.relay.signals import request_topic, space_topic
+from project.relay.signals import logins_topic, request_topic, space_topic
 from project.rpc.inbox import user_topic
+from project.web.caller import Caller, current_caller
+from project.web.notes import note_view
 from project.web.places import Place, Places
-from project.web.policy import COOKIE, current_user, policy
+from project.web.policy import policy
 from project.web.site import Site, current_site
 from project.web.tidings import Tidings
 
@@ -42,36 +44,33 @@ def stream() -> Response:
     stream ends with the login, after ten minutes, and when the same person opens the eighth one after it; a browser
     opens it again.
     """
-    site, user = current_site(), current_user()
+    site, who = current_site(), current_caller()
     space_id, request_id = request.args.get("space_id", ""), request.args.get("request_id", "")
     if space_id:
         site.spaces.get(space_id)
     if request_id:
-        site.relay.view(request_id, user)
-    tidings = Tidings(site.console.inbox, user, space_id, request.headers.get("Last-Event-ID", ""))
-    login = request.cookies.get(COOKIE, "")
-    events = _places.hold(user.id, lambda place: _events(site, login, user, space_id, request_id, tidings, place))
+        note_view(site.relay.view(request_id, who.user).request)
+    tidings = Tidings(site.console.inbox, who.user, space_id, request.headers.get("Last-Event-ID", ""))
+    events = _places.hold(who.user.id, lambda place: _events(site, who, space_id, request_id, tidings, place))
     response = Response(events, content_type="text/event-stream; charset=utf-8")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response
 
 
-def _events(
-    site: Site, login: str, user: User, space_id: str, request_id: str, tidings: Tidings, place: Place
-) -> Iterator[str]:
+def _events(site: Site, who: Caller, space_id: str, request_id: str, tidings: Tidings, place: Place) -> Iterator[str]:
     topics = ([space_topic(space_id)] if space_id else []) + ([request_topic(request_id)] if request_id else [])
-    topics += [user_topic(user.id), user_topic(EVERYBODY)]
+    topics += [logins_topic(who.user.id), user_topic(who.user.id), user_topic(EVERYBODY)]
     sent: dict[str, str] = {}
     began = spoke = time.monotonic()
     with site.relay.watch(*topics) as watch:
         yield f"retry: {RETRY_MS}\n\n"
-        while time.monotonic() - began < LIFETIME_S and site.accounts.user_of(login) is not None:
+        while time.monotonic() - began < LIFETIME_S and who.is_live(site.accounts):
             if place.displaced:
                 yield f"retry: {RETRY_DISPLACED_MS}\n\n"
                 return
             try:
-                now = _now(site, user, space_id, request_id)
+                now = _now(site, who.user, space_id, request_id)
             except Missing:
                 return  # the browser asks again, and is told
             for name, body in now.items():

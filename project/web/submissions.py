@@ -17,6 +17,7 @@ from project.core.model import FileField, Space
 from project.core.submission import FILE_FIELDS, check_fields, check_key
 from project.errors import FieldInvalid, WorkerOffline
 from project.web.forms import leads_to_request
+from project.web.notes import note, note_view
 from project.web.policy import current_user, policy
 from project.web.site import current_site
 from project.web.uploads import MOST_TEXT_BYTES, kept_files
@@ -78,6 +79,7 @@ def status() -> Response:
     wait_s = _seconds(request.args.get("wait"))
     relay = current_site().relay
     view = relay.wait(request_id, current_user(), wait_s) if wait_s else relay.view(request_id, current_user())
+    note_view(view.request)
     return _fresh(jsonify(view.as_dict()))
 
 
@@ -94,7 +96,10 @@ def space_status(space_id: str) -> Response:
 @leads_to_request
 def cancel(request_id: str) -> Response:
     """End a queued or running request; one that is over stays as it is."""
-    view = current_site().relay.cancel(request_id, current_user())
+    user = current_user()
+    view = current_site().relay.cancel(request_id, user)
+    if view.request.user_id != user.id:
+        note("request_cancelled", request_id, f"of {view.request.username}")
     return _fresh(jsonify(view.as_dict()))
 
 

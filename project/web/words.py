@@ -38,9 +38,6 @@ BY_CODE: Final[dict[str, LazyString]] = {
     "space_not_found": _("There is no such space."),
     "request_not_found": _("There is no such request."),
     "file_not_found": _("There is no such file."),
-    "user_not_found": _("There is no such user."),
-    "session_not_found": _("There is no such login."),
-    "key_not_found": _("There is no such key."),
     "method_not_allowed": _("This address does not take that method."),
     "conflict": _("That does not go together with what is there."),
     "username_taken": _("That user name is taken."),
@@ -65,6 +62,14 @@ BY_CODE: Final[dict[str, LazyString]] = {
 BY_FIELD: Final[dict[str, LazyString]] = {
     "username": _("From 3 to 64 letters, digits, and . _ - are a user name."),
     "password": _("A password has from 8 to 128 characters."),
+    "current_password": _("The current password is wrong."),
+    "new_password": _("A password has from 8 to 128 characters, and is not the old one."),
+    "key_name": _("A key needs a name of at most 100 characters; you have at most 20 live keys."),
+    "scopes": _("Choose what the key is good for."),
+    "days": _("A number of days from 1 to 3650, or nothing."),
+    "role": _("The role is user or administrator."),
+    "since": _("A day such as 2026-01-31."),
+    "until": _("A day such as 2026-01-31."),
     "confirm_password": _("The two passwords are not the same."),
     "name": _("A name has from 1 to 100 characters, all of which can be seen."),
     "description": _("A description has at most 5000 characters."),
@@ -98,9 +103,48 @@ REASONS: Final[dict[str, LazyString]] = {
 """Why a request ended without a result."""
 
 
+AUDIT: Final[dict[str, LazyString]] = {
+    "login": _("Logged in"),
+    "login_refused": _("Login refused"),
+    "login_throttled": _("Login asked to wait"),
+    "logout": _("Logged out"),
+    "registered": _("Registered"),
+    "password_changed": _("Password changed"),
+    "session_ended": _("Login ended"),
+    "second_factor_on": _("Codes turned on"),
+    "second_factor_off": _("Codes turned off"),
+    "second_factor_refused": _("Code refused"),
+    "key_made": _("API key made"),
+    "key_revoked": _("API key revoked"),
+    "key_refused": _("API key refused"),
+    "worker_refused": _("Worker refused"),
+    "access_refused": _("Access refused"),
+    "content_viewed": _("Request of somebody else viewed"),
+    "user_added": _("Person added"),
+    "user_disabled": _("Person disabled"),
+    "user_enabled": _("Person enabled"),
+    "user_role": _("Role changed"),
+    "password_reset": _("Password reset"),
+    "space_made": _("Space made"),
+    "space_changed": _("Space changed"),
+    "space_deleted": _("Space deleted"),
+    "token_made": _("Worker token made"),
+    "token_revoked": _("Worker token revoked"),
+    "request_cancelled": _("Request of somebody else cancelled"),
+    "test_run": _("Test run"),
+    "audit_exported": _("Audit log exported"),
+}
+"""Every kind of entry of the audit log."""
+
+
+def audit_words(kind: str) -> str:
+    """What a kind of entry of the audit log is called."""
+    return str(AUDIT.get(kind, kind))
+
+
 def explain(error: SpacesError) -> str:
     """One sentence for the person: the rule of the field it names, else its code's, else the error's own words."""
-    if error.code in ("invalid_field", "conflict") and error.field in BY_FIELD:
+    if error.code in ("invalid_field", "conflict", "wrong_credentials") and error.field in BY_FIELD:
         return str(BY_FIELD[error.field])
     return str(BY_CODE.get(error.code, error.message))
 
