@@ -12,6 +12,7 @@ import requests
 
 from project.app import Application, create_app
 from project.config import Settings
+from project.core.policies import policy
 from project.web.guard import HEADERS, TRANSPORT_SECURITY, Guard
 from project.web.hosts import Hosts
 from tests.conftest import LiveSite
@@ -70,11 +71,11 @@ def test_policy_allows_no_inline_script_or_style() -> None:
 
 
 def test_unexpected_error_tells_nothing_and_carries_the_headers(application: Application) -> None:
+    @policy("public")
     def broken() -> None:
         raise RuntimeError("secret detail")
 
     application.flask.view_functions["health.health"] = broken
-    broken.policy = "public"  # type: ignore[attr-defined]
     answer = application.flask.test_client().get("/healthz")
     assert answer.status_code == 500
     assert all(answer.headers[name] == value for name, value in HEADERS)
