@@ -32,7 +32,6 @@ from tests.conftest import ROOT
 from tests.load.conftest import Calibration
 
 TEXT = (ROOT / "docs" / "load-testing.md").read_text(encoding="utf-8")
-pytestmark = pytest.mark.slow
 
 
 def samples(kind: str) -> list[str]:

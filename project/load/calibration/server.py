@@ -12,9 +12,11 @@ import socketio
 from aiohttp import web
 
 from project.load.calibration.truth import Tally, Truth
+from project.load.core.histogram import Histogram
 from project.load.engine.clock import Sleeper, now_us
 
-LOSE: Final = -1.0
+TOLD: Final = "/_calibration"
+"""Asked there, the server tells what it did; that is no message of the test."""
 _MOST_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -25,6 +27,8 @@ class CalibrationServer:
         self.truth = truth or Truth()
         self.tally = Tally()
         self.port = 0
+        self.took = Histogram()
+        """What it really took to answer: the plan, and how late the machine made it."""
         self._plain = self.truth == Truth()
         self._sleeper = Sleeper()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -92,6 +96,8 @@ class CalibrationServer:
                 await socket.send_str(data)
 
     async def _http(self, request: web.Request) -> web.Response:
+        if request.path == TOLD:
+            return web.json_response({"messages": self.tally.messages, **self.took.summary()})
         at_us = now_us()
         body = await request.read()
         number = self._arrived()
@@ -135,6 +141,7 @@ class CalibrationServer:
             delay_us += 50_000
         if delay_us:
             await self._sleeper.until(at_us + delay_us)
+        self.took.record(now_us() - at_us)
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)

@@ -137,6 +137,7 @@ class Run:
             await driver.drive()
         finally:
             driven_us, done_in_time = now_us(), recorder.counts.done
+            state.draining = True
             # A broken-off run does not wait: whoever pressed Ctrl+C wants the results now.
             await driver.drain(self.plan.drain_s if state.outcome == "finished" else 0.0)
             pulse.cancel()
@@ -175,7 +176,8 @@ class Run:
             await state.sleeper.until(due_us)
             now = now_us()
             state.recorder.observe(LOOP, max(0, now - due_us))
-            state.recorder.in_flight_seen(state.in_flight)
+            if not state.draining:
+                state.recorder.in_flight_seen(state.in_flight)
             state.recorder.roll(now)
             beat += 1
             if beat % LOOK_EVERY == 0:

@@ -26,6 +26,8 @@ class State:
     sinks: tuple[Sink, ...] = ()
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     outcome: str = "finished"
+    draining: bool = False
+    """Whether the plan is done and only calls under way are waited for."""
     in_flight: int = 0
     started: int = 0
     silent_since_us: int | None = None

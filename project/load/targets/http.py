@@ -118,6 +118,8 @@ class HttpTarget:
             timeout=aiohttp.ClientTimeout(total=self.timeout_s),
             auto_decompress=False,
         )
+        # The library repeats some requests, unasked, when a kept-alive connection breaks: nobody would see the failure.
+        self._http._retry_connection = False
         parts = urlsplit(self.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
