@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from project.clock import Clock
 from project.core.model import Request, StoredFile
-from project.errors import TryLater
+from project.core.reasons import REASONS
+from project.core.states import Status
+from project.errors import SpacesError, TooLarge, TryLater
 from project.relay.connections import Connection, Connections, Link
 from project.relay.links import Links
 from project.relay.publish import Publisher
 from project.relay.views import iso
 from project.runtime import Runtime
-from project.storage.port import Claim, RequestStore
+from project.storage.port import Claim, Finish, Finished, Pending, RequestStore
 from project.wire import events
 
 log = logging.getLogger(__name__)
@@ -85,8 +88,10 @@ class Dispatcher:
             room = connection.room
             if not room:
                 continue
+            # Asked before anything is claimed: it is the same then, and whatever fails here strands nothing.
+            queue_size = self._publisher.queue_size(space_id)
             taken = self._claim(connection, room)
-            self._hand_over(connection, taken)
+            self._hand_over(connection, taken, queue_size)
             if len(taken) < room:
                 return
 
@@ -104,7 +109,7 @@ class Dispatcher:
             )
         )
 
-    def _hand_over(self, connection: Connection, taken: Iterable[Request]) -> None:
+    def _hand_over(self, connection: Connection, taken: Sequence[Request], queue_size: int) -> None:
         for request in taken:
             connection.in_flight.add(request.id)
         if self._connections.get(connection.id) is not connection:
@@ -115,9 +120,48 @@ class Dispatcher:
                 self._publisher.publish(request)
             return
         for request in taken:
-            queue_size = self._publisher.queue_size(request.space_id)
-            self._link.send(connection.id, events.REQUEST, self._message(connection, request, queue_size))
-            self._publisher.publish(request)
+            try:
+                self._link.send(connection.id, events.REQUEST, self._message(connection, request, queue_size))
+            except Exception as error:
+                self._not_sent(connection, request, error)
+            else:
+                self._publisher.publish(request)
+
+    def _not_sent(self, connection: Connection, request: Request, error: Exception) -> None:
+        """Never leave an attempt with a worker that was not told of it.
+
+        What no worker can be sent ends here, or it would be tried for ever, and others behind it wait. A connection
+        that nothing can be sent on is closed: all its attempts go back to their places.
+        """
+        if not isinstance(error, TooLarge) and _can_be_sent(request.payload):
+            log.error("a worker of space %s cannot be sent to", request.space_id, exc_info=error)
+            self._link.disconnect(connection.id)
+            return
+        log.warning("request %s cannot be put into a message: %s", request.id, type(error).__name__)
+        connection.in_flight.discard(request.id)
+        given_up = Finish(
+            request_id=request.id,
+            space_id=request.space_id,
+            connection_id=connection.id,
+            lease_id=request.lease_id or "",
+            status=Status.FAILED,
+            result=None,
+            now=self._clock(),
+            error=REASONS["undeliverable"],
+            code="undeliverable",
+        )
+        # Not waited for: the others must go out. If it cannot be recorded now, its lease ends and it comes back here.
+        self._store.finish_later(given_up).on_done(self._given_up)
+
+    def _given_up(self, done: Pending[Finished]) -> None:
+        try:
+            ended = done.result().request
+        except SpacesError:
+            log.exception("a request that cannot be sent could not be ended")
+            return
+        if ended is not None:
+            self._publisher.publish(ended)
+            self.kick(ended.space_id)
 
     def _message(self, connection: Connection, request: Request, queue_size: int) -> dict[str, Any]:
         lease_id = request.lease_id or ""
@@ -148,6 +192,14 @@ class Dispatcher:
             if first is not None:
                 payload[name] = first
         return payload
+
+
+def _can_be_sent(payload: Mapping[str, Any]) -> bool:
+    try:
+        json.dumps(dict(payload), allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def file_message(file: StoredFile, url: str) -> dict[str, Any]:

@@ -48,8 +48,6 @@ class Outlook:
     def of(self, view: RequestView) -> RequestView:
         """The view of an open request with its estimate, and since when its worker is away."""
         request = view.request
-        if request.is_over:
-            return view
         workers = self.workers(request.space_id)
         away = self.away_since(request.space_id, workers) if request.status is Status.QUEUED else None
         return replace(view, eta_s=self._eta_s(view, workers), away_since=away)

@@ -19,6 +19,7 @@ from project.relay.views import RequestView
 from project.storage.port import RequestStore
 
 FRESH_S = 0.25
+DOUBTFUL_S = 0.05
 ENDED_FRESH_S = 30.0
 """What has ended does not change any more; only how much is remembered is bounded."""
 MOST_KEPT = 4096
@@ -34,6 +35,7 @@ class Publisher:
         self._views: OrderedDict[str, tuple[RequestView, float]] = OrderedDict()
         self._keeping = threading.Lock()
         self._sizes: dict[str, tuple[int, float]] = {}
+        self._counting: dict[str, bool] = {}
         self._reading: dict[str, object] = {}
         self._on_over: Callable[[Request], None] = lambda request: None
 
@@ -46,9 +48,8 @@ class Publisher:
         if request.status is Status.QUEUED and position is None:
             self._views.pop(request.id, None)
         else:
-            if request.is_over:
-                self._one_less(request.space_id)
-            self._keep(RequestView(request, position, self._sizes.get(request.space_id, (position or 0, 0.0))[0]))
+            size = self._resized(request.space_id, -1 if request.is_over else 1 if position is not None else 0)
+            self._keep(RequestView(request, position, size))
         # Whoever is reading the store for this request just now may hold what it was: let them not keep it.
         self._reading.pop(request.id, None)
         if request.is_over:
@@ -94,19 +95,27 @@ class Publisher:
         return view
 
     def queue_size(self, space_id: str) -> int:
-        """How many requests are open in a space, at most ``FRESH_S`` old."""
+        """How many requests are open in a space: counted at most ``FRESH_S`` ago, and what this node did since."""
         kept = self._sizes.get(space_id)
         if kept is not None and kept[1] > self._clock():
             return kept[0]
+        self._counting[space_id] = True
         size = self._store.queue_size(space_id)
-        self._sizes[space_id] = (size, self._clock() + FRESH_S)
+        # Nobody can say whether what came or ended meanwhile is in the count: it is soon taken again.
+        alone = self._counting.pop(space_id, False)
+        self._sizes[space_id] = (size, self._clock() + (FRESH_S if alone else DOUBTFUL_S))
         return size
 
-    def _one_less(self, space_id: str) -> None:
-        """Counting anew at each end would cost a read; what is wrong by it is right again within ``FRESH_S``."""
+    def _resized(self, space_id: str, change: int) -> int:
         kept = self._sizes.get(space_id)
-        if kept is not None:
-            self._sizes[space_id] = (max(0, kept[0] - 1), kept[1])
+        if kept is None:
+            return max(0, change)
+        if not change:
+            return kept[0]
+        self._counting.pop(space_id, None)
+        size = max(0, kept[0] + change)
+        self._sizes[space_id] = (size, kept[1])
+        return size
 
     def _keep(self, view: RequestView) -> None:
         fresh_s = ENDED_FRESH_S if view.request.is_over else FRESH_S

@@ -156,7 +156,7 @@ class Relay:
         view = self._publisher.view(request_id)
         if view is None or not _may_see(user, view.request):
             raise RequestNotFound(field="request_id")
-        return self._outlook.of(view)
+        return view if view.request.is_over else self._outlook.of(view)
 
     def wait(self, request_id: str, user: User, timeout_s: float) -> RequestView:
         """``view`` once the request is over, or after ``timeout_s``."""

@@ -227,3 +227,22 @@ def test_an_estimate_is_learnt_from_recent_runs(site: LiveSite, connect: Connect
 
     low, high = eventually(eta, within_s=15, what="the space's runs are looked at again")
     assert 0 <= low <= high
+
+
+def test_the_queue_is_as_it_is_when_a_request_has_just_ended(
+    site: LiveSite, connect: Connect, user: requests.Session
+) -> None:
+    space_id = site.make_space("Sizes")
+    worker = connect()
+    worker.register("Sizes", **v2("w"))
+    for _ in range(10):
+        submitted = send(site, user, space_id).json()["request_id"]
+        before = site.status(user, submitted)
+        request = worker.next()
+        finish(worker, request)
+        ended = site.status(user, submitted)
+        assert (ended["status"], ended["position"], ended["queue_size"]) == ("completed", None, 0)
+        assert before["queue_size"] == 1
+        waited = send(site, user, space_id, form={"wait": "0.05"}).json()
+        assert waited["queue_size"] == 1
+        finish(worker, worker.next())
