@@ -81,6 +81,23 @@ class Registration:
         self._dispatcher.kick(space.id)
         return response
 
+    def probe(self, peer: Peer, message: Register) -> None:
+        """Tell somebody whether they might register, and change nothing. Raises a WorkerRefused."""
+        space = self._space(message.space_name)
+        self._check_token(space, peer, message.token)
+        workers = len(self._connections.of_space(space.id))
+        told = {
+            "success": True,
+            "message": f'"{space.name}" may be served from here',
+            "connection_id": peer.connection_id,
+            "space_id": space.id,
+            "probe": True,
+            "workers": workers,
+            "max_workers": space.settings.max_workers,
+            "max_payload_bytes": limits.MAX_PAYLOAD_BYTES,
+        }
+        self._link.send(peer.connection_id, events.REGISTER_RESPONSE, told)
+
     def _space(self, name: str) -> Space:
         found = self._spaces.named(name)
         if not found:

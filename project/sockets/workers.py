@@ -83,7 +83,11 @@ class WorkerNamespace(EventNamespace):
     def _register(self, sid: str, data: Any) -> Any:
         """Ask to serve a space; the token, if one is needed, comes with it."""
         try:
-            self._registration.register(self._peers[sid], Register.parse(data))
+            message = Register.parse(data)
+            if message.probe:
+                self._registration.probe(self._peers[sid], message)
+                return {"ok": True}
+            self._registration.register(self._peers[sid], message)
         except SpacesError as refused:
             error = self._noted(self._peers[sid], refused)
             log.warning("registration refused: %s", error.code)

@@ -64,7 +64,10 @@ def _leases(data: Mapping[str, Any], name: str = "in_flight") -> tuple[Lease, ..
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """``register``: a worker asks to serve the space of that name. Version 1 sends only ``space_name``."""
+    """``register``: a worker asks to serve the space of that name. Version 1 sends only ``space_name``.
+
+    With ``probe`` it only asks whether it might.
+    """
 
     space_name: str
     token: str = ""
@@ -74,6 +77,7 @@ class Register:
     capacity: int = limits.V1_WINDOW
     in_flight: tuple[Lease, ...] = ()
     sdk: str = ""
+    probe: bool = False
 
     @classmethod
     def parse(cls, data: object) -> Register:
@@ -91,6 +95,7 @@ class Register:
             capacity=_whole(body, "capacity", default=1, least=1, most=limits.MAX_CAPACITY),
             in_flight=_leases(body),
             sdk=_text(body, "sdk", default=""),
+            probe=body.get("probe") is True,
         )
 
 

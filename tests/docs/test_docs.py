@@ -11,6 +11,8 @@ import pytest
 from project.main import main as site_command
 from project.suites.cli import main as suites_command
 from project.wire import events
+from project.worker.doctor.cli import STEPS
+from project.worker.doctor.cli import parser as doctor_parser
 from project.worker.mock.cli import _parser as mock_parser
 from tests.conftest import ROOT
 from tools.make_reference import PAGES, REFERENCE
@@ -43,6 +45,7 @@ def test_every_event_is_documented() -> None:
     ("program", "flags"),
     [
         ("run.py", {flag for option in site_command.params for flag in option.opts}),
+        ("-m project.worker doctor", {flag for action in doctor_parser()._actions for flag in action.option_strings}),
         ("mock_app.py", {flag for action in mock_parser()._actions for flag in action.option_strings}),
         ("test_websockets.py", {flag for option in suites_command.params for flag in option.opts}),
     ],
@@ -52,6 +55,11 @@ def test_command_lines_are_documented_flag_by_flag(program: str, flags: set[str]
     section = text.split(f"## `python {program}`")[1].split("\n## ")[0]
     rows = "\n".join(line for line in section.splitlines() if line.startswith("| `--"))
     assert set(re.findall(r"`(--[\w-]+)`", rows)) == flags - {"-h", "--help"}
+
+
+def test_steps_of_the_doctor_are_documented_with_their_exit_codes() -> None:
+    text = (REFERENCE / "cli.md").read_text(encoding="utf-8")
+    assert [step for step in STEPS if f"| {step.exit_code} | {step.title} |" not in text] == []
 
 
 def test_readme_is_short_and_begins_with_the_two_commands() -> None:

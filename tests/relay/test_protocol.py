@@ -268,3 +268,24 @@ def test_a_worker_says_that_it_was_not_the_model(site: LiveSite, connect: Connec
         assert worker.call("inference_result", message) == {"ok": True}
         status = site.status(session, submitted["request_id"])
         assert (status["status"], status["code"], status["error"]) == ("failed", recorded, "SIGSEGV")
+
+
+def test_a_probe_tells_whether_it_might_register_and_changes_nothing(site: LiveSite, connect: Connect) -> None:
+    space_id = site.make_space("Probed")
+    worker = connect()
+    worker.register("Probed", **v2("w1"))
+    other = connect()
+    told = other.register("Probed", **v2("w2"), probe=True)
+    assert (told["success"], told["probe"], told["workers"], told["max_workers"]) == (True, True, 1, 1)
+    assert told["space_id"] == space_id
+    submitted = site.submit(site.login(), space_id, prompt="x")
+    assert worker.next()["request_id"] == submitted["request_id"]
+    refused = other.register("Nowhere", **v2("w2"), probe=True)
+    assert (refused["success"], refused["code"]) == (False, "space_name_unknown")
+    stranger = connect()
+    refused = stranger.register("Probed", **v2("w2"), token="wsp_1_wrong", probe=True)
+    assert refused["code"] == "bad_token"
+    alone = connect()
+    alone.register("Probed", **v2("w1"), probe=True)
+    assert site.connected(space_id), "its own name does not take its own place over"
+    assert alone.call("heartbeat", {"in_flight": []})["code"] == "not_registered"

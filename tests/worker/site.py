@@ -77,7 +77,7 @@ class _Listener(ThreadedWSGIServer):
 class FakeSite:
     """Plays the site's side of the protocol. ``frames`` is what workers said; ``answers`` how to acknowledge it."""
 
-    def __init__(self, *, ping_s: float = 5.0):
+    def __init__(self, *, ping_s: float = 5.0, most_frame_bytes: int = 1024 * 1024):
         self.frames: list[tuple[str, Any]] = []
         self.held: list[Callable[[Any], None]] = []
         self.uploads: list[Upload] = []
@@ -92,6 +92,7 @@ class FakeSite:
         self.disconnects = 0
         self.port = 0
         self._ping_s = ping_s
+        self._most_frame_bytes = most_frame_bytes
         self._sid = ""
         self._listener: _Listener | None = None
 
@@ -106,7 +107,7 @@ class FakeSite:
             transports=["websocket"],
             ping_interval=self._ping_s,
             ping_timeout=self._ping_s,
-            max_http_buffer_size=1024 * 1024,
+            max_http_buffer_size=self._most_frame_bytes,
         )
         server.site = self
         server.on("connect", self._connected)
