@@ -11,6 +11,10 @@ from project.suites.client import NoAnswer
 from project.suites.expect import Unmet
 
 
+class NotTried(Exception):
+    """There is nothing to check here, for the reason given."""
+
+
 class Noted(Protocol):
     """What checks are given: it keeps what they measured."""
 
@@ -30,24 +34,30 @@ class Check(Generic[Given]):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a check went: ``problem`` is empty if all was as expected. ``notes`` are what it measured."""
+    """How a check went: ``problem`` is empty if all was as expected. ``notes`` are what it measured.
+
+    ``not_tried`` is why there was nothing to check, if there was not.
+    """
 
     suite: str
     name: str
     problem: str
     seconds: float
     notes: tuple[str, ...] = ()
+    not_tried: str = ""
 
 
 def run_check(suite: str, check: Check[Given], given: Given) -> Outcome:
     """Run one check. Raises Unreachable if the site has gone away."""
     began = time.monotonic()
-    problem = ""
+    problem = not_tried = ""
     given.notes.clear()
     try:
         check.run(given)
     except Unmet as error:
         problem = str(error)
+    except NotTried as reason:
+        not_tried = str(reason)
     except NoAnswer as error:
         problem = f"expected an answer, got none: {error.message}"
-    return Outcome(suite, check.name, problem, time.monotonic() - began, tuple(given.notes))
+    return Outcome(suite, check.name, problem, time.monotonic() - began, tuple(given.notes), not_tried)

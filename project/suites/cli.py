@@ -14,9 +14,13 @@ from rich.console import Console
 
 from project.suites import basic, load, scenarios
 from project.suites.bench import Bench
-from project.suites.check import Check, Outcome, run_check
+from project.suites.check import Check, Given
 from project.suites.client import Unreachable
-from project.suites.report import Report, write_junit
+from project.suites.conformance.subject import CommandUnusable
+from project.suites.conformance.suite import CHECKS as CHECKS_OF_WORKERS
+from project.suites.conformance.trial import Trial
+from project.suites.report import Report
+from project.suites.run import Run
 from project.suites.setup import set_up
 
 SITE_SUITES: Final[Mapping[str, tuple[Check[Bench], ...]]] = {
@@ -24,9 +28,8 @@ SITE_SUITES: Final[Mapping[str, tuple[Check[Bench], ...]]] = {
     "load": load.CHECKS,
     "scenarios": scenarios.CHECKS,
 }
+CONFORMANCE: Final = "conformance"
 CLEANUP: Final = Check("the spaces made here are deleted", Bench.tidy)
-FAILED: Final = 1
-UNREACHABLE: Final = 2
 
 
 def _address(context: click.Context, option: click.Parameter, value: str) -> str:
@@ -41,7 +44,7 @@ def _address(context: click.Context, option: click.Parameter, value: str) -> str
     "--host", default="http://localhost:5001", show_default=True, callback=_address, help="Address of the site."
 )
 @click.option("--setup-space", is_flag=True, help="Only make a space to test with, and say how to serve it.")
-@click.option("--suite", type=click.Choice([*SITE_SUITES, "all"]), default="basic", show_default=True)
+@click.option("--suite", type=click.Choice([*SITE_SUITES, "all", CONFORMANCE]), default="basic", show_default=True)
 @click.option("--only", multiple=True, metavar="TEXT", help="Only checks with this text in their names; repeatable.")
 @click.option("--verbose", is_flag=True, help="Show every call.")
 @click.option("--username", default="testuser", show_default=True, help="Who submits.")
@@ -52,6 +55,16 @@ def _address(context: click.Context, option: click.Parameter, value: str) -> str
 @click.option("--requests", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Of the load suite.")
 @click.option("--concurrency", type=click.IntRange(1, 500), default=10, show_default=True, help="Of the load suite.")
 @click.option("--keep", is_flag=True, help="Keep the spaces that the checks made.")
+@click.option(
+    "--worker", default="", metavar="COMMAND", help="Conformance: the worker; {host} {space} {token} are filled in."
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(1),
+    default=30.0,
+    show_default=True,
+    help="Conformance: seconds for anything the worker has to do.",
+)
 @click.option("--junit", type=click.File("wb", lazy=False), help="Write the outcomes to a file, as JUnit's XML.")
 def main(
     setup_space: bool,
@@ -59,71 +72,63 @@ def main(
     only: tuple[str, ...],
     verbose: bool,
     keep: bool,
+    worker: str,
+    patience: float,
     junit: IO[bytes] | None,
     concurrency: int,
     **who: Any,
 ) -> None:
-    """Test a site.
+    """Test a site, or (--suite conformance) a worker.
 
     Exit code 0 only when every check passed, 1 when one failed, 2 when the site cannot be reached.
     """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
-    # Ended from outside, the tool still ends its mock workers and deletes its spaces on the way out.
+    # Ended from outside, the tool still ends its workers and deletes its spaces on the way out.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     report = Report(Console(highlight=False, soft_wrap=True), verbose=verbose)
-    bench = Bench(trace=report.trace, say=report.say, concurrency=min(concurrency, who["requests"]), **who)
-    if setup_space:
-        sys.exit(set_up(bench, report))
-    names = list(SITE_SUITES) if suite == "all" else [suite]
-    chosen = {name: _chosen(SITE_SUITES[name], only) for name in names}
-    if not any(chosen.values()):
-        raise click.BadParameter(f"no check of the {suite} suite has {' or '.join(only)} in its name")
-    sys.exit(_test(bench, report, chosen, keep, junit))
-
-
-def _chosen(checks: Sequence[Check[Bench]], only: Sequence[str]) -> list[Check[Bench]]:
-    return [check for check in checks if not only or any(text in check.name for text in only)]
-
-
-def _test(
-    bench: Bench, report: Report, chosen: Mapping[str, Sequence[Check[Bench]]], keep: bool, junit: IO[bytes] | None
-) -> int:
-    """Run suites; the exit code."""
-    outcomes: list[Outcome] = []
-    trouble = ""
+    if (suite == CONFORMANCE) != bool(worker):
+        raise click.UsageError("--suite conformance and --worker COMMAND belong together")
+    run = Run(report)
     try:
-        try:
-            for name, checks in chosen.items():
-                report.suite(name, len(checks))
-                for check in checks:
-                    outcomes.append(_show(name, check, bench, report))
-        finally:
-            # Whatever happened, also after Ctrl+C.
-            if bench.made and not keep:
-                _clean_up(bench, report, outcomes)
-    except Unreachable as error:
-        trouble = error.message
-        report.problem(trouble)
-    if junit is not None:
-        write_junit(junit, outcomes, trouble)
-    if outcomes:
-        report.summary(outcomes)
-    if trouble:
-        return UNREACHABLE
-    return FAILED if any(outcome.problem for outcome in outcomes) else 0
+        if suite == CONFORMANCE:
+            _test_worker(
+                run, Trial(worker, patience, report.say, report.trace), _chosen(suite, CHECKS_OF_WORKERS, only)
+            )
+        else:
+            bench = Bench(trace=report.trace, say=report.say, concurrency=min(concurrency, who["requests"]), **who)
+            if setup_space:
+                sys.exit(set_up(bench, report))
+            _test_site(run, bench, suite, only, keep)
+    except (Unreachable, CommandUnusable) as error:
+        run.trouble = error
+    sys.exit(run.finish(junit))
 
 
-def _show(suite: str, check: Check[Bench], bench: Bench, report: Report) -> Outcome:
-    with report.running(check.name):
-        outcome = run_check(suite, check, bench)
-    report.outcome(outcome)
-    return outcome
+def _test_site(run: Run, bench: Bench, suite: str, only: Sequence[str], keep: bool) -> None:
+    names = list(SITE_SUITES) if suite == "all" else [suite]
+    every = [check for name in names for check in SITE_SUITES[name]]
+    chosen = _chosen(suite, every, only)
+    try:
+        for name in names:
+            checks = [check for check in SITE_SUITES[name] if check in chosen]
+            if checks:
+                run.suite(name, checks, bench)
+    finally:
+        # Whatever happened, also after Ctrl+C.
+        if bench.made and not keep:
+            run.chore("cleanup", CLEANUP, bench)
 
 
-def _clean_up(bench: Bench, report: Report, outcomes: list[Outcome]) -> None:
-    """Delete what was made. Only worth a line if the site does not let us."""
-    outcome = run_check("cleanup", CLEANUP, bench)
-    if outcome.problem:
-        report.outcome(outcome)
-        outcomes.append(outcome)
+def _test_worker(run: Run, trial: Trial, checks: Sequence[Check[Trial]]) -> None:
+    try:
+        run.suite(CONFORMANCE, checks, trial)
+    finally:
+        trial.end()
+
+
+def _chosen(suite: str, checks: Sequence[Check[Given]], only: Sequence[str]) -> list[Check[Given]]:
+    chosen = [check for check in checks if not only or any(text in check.name for text in only)]
+    if not chosen:
+        raise click.BadParameter(f"no check of the {suite} suite has {' or '.join(only)} in its name")
+    return chosen

@@ -58,6 +58,8 @@ class Report:
         """How a check went."""
         if outcome.problem:
             self._console.print(f"✗ {outcome.name}: {outcome.problem}", style="red", markup=False)
+        elif outcome.not_tried:
+            self._console.print(f"- {outcome.name}: not tried, {outcome.not_tried}", style="yellow", markup=False)
         else:
             self._console.print(f"✓ {outcome.name} ({outcome.seconds * 1000:.0f} ms)", style="green", markup=False)
         for note in outcome.notes:
@@ -71,7 +73,10 @@ class Report:
         """How many passed, and once more which did not."""
         failed = [outcome for outcome in outcomes if outcome.problem]
         seconds = sum(outcome.seconds for outcome in outcomes)
-        self._console.print(f"\n{len(outcomes) - len(failed)} passed, {len(failed)} failed in {seconds:.1f} s")
+        idle = sum(bool(outcome.not_tried) for outcome in outcomes)
+        not_tried = f", {idle} not tried" if idle else ""
+        passed = len(outcomes) - len(failed) - idle
+        self._console.print(f"\n{passed} passed, {len(failed)} failed{not_tried} in {seconds:.1f} s")
         for outcome in failed:
             self._console.print(f"  ✗ {outcome.suite}: {outcome.name}", style="red", markup=False)
 
@@ -117,12 +122,15 @@ def write_junit(target: IO[bytes], outcomes: Sequence[Outcome], trouble: str = "
     for name in dict.fromkeys(outcome.suite for outcome in outcomes):
         cases = [outcome for outcome in outcomes if outcome.suite == name]
         suite = _suite(root, name, len(cases), failures=sum(bool(case.problem) for case in cases))
+        suite.set("skipped", str(sum(bool(case.not_tried) for case in cases)))
         suite.set("time", f"{sum(case.seconds for case in cases):.3f}")
         for case in cases:
             entry = ElementTree.SubElement(suite, "testcase", classname=name, name=case.name)
             entry.set("time", f"{case.seconds:.3f}")
             if case.problem:
                 ElementTree.SubElement(entry, "failure", message=_clean(case.problem))
+            if case.not_tried:
+                ElementTree.SubElement(entry, "skipped", message=_clean(case.not_tried))
             if case.notes:
                 ElementTree.SubElement(entry, "system-out").text = _clean("\n".join(case.notes))
     if trouble:

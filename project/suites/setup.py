@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Final
 
 from project.suites.bench import Bench
 from project.suites.client import NoAnswer, Unreachable, Visitor
 from project.suites.expect import Unmet, body_of, expect_status, part_of
 from project.suites.report import Report
-
-FAILED: Final = 1
-UNREACHABLE: Final = 2
+from project.suites.run import FAILED, NOT_RUN
 
 
 def set_up(bench: Bench, report: Report) -> int:
@@ -27,7 +24,7 @@ def set_up(bench: Bench, report: Report) -> int:
         token = bench.worker_token(space_id)
     except Unreachable as error:
         report.problem(error.message)
-        return UNREACHABLE
+        return NOT_RUN
     except (Unmet, NoAnswer) as error:
         report.problem(str(error))
         return FAILED

@@ -1,0 +1,166 @@
+"""What every worker must do, version 1 or 2."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from project.suites.check import NotTried
+from project.suites.conformance import journal
+from project.suites.conformance.site import PING_S, Given, Manner
+from project.suites.conformance.trial import QUIET_S, SPACE, Trial
+from project.suites.expect import Unmet, expect
+from project.wire import events
+
+ODD_PROMPTS: Final = ("", '你好 🌍 "quoted" \\ back\n\ttabbed é', "long" * 25_000)
+AWAY_S: Final = 3.0
+MOST_TRIES: Final = 8
+"""In so long. More than that, by every worker of a site, and the site does not get up again."""
+ANSWERED_WHILE_BUSY: Final = 2
+BUSY_S: Final = 0.45
+REFUSAL: Final = {"message": f'Multiple spaces with name found: "{SPACE}"', "code": "space_name_ambiguous"}
+OTHER_SHA256: Final = "0" * 64
+
+
+def registers(trial: Trial) -> None:
+    """By WebSocket, with the space's name and token as they are."""
+    site = trial.serving()
+    others = site.journal.all(journal.OTHERWISE)
+    if others:
+        raise Unmet(f"expected a connection by websocket alone, got one by {others[0].data}")
+    told = trial.registration
+    expect(told.space_name, SPACE, "space_name")
+    if "{token}" in trial.command:
+        expect(told.token, trial.token, "token")
+    trial.notes.append(f"version {told.protocol}, capacity {told.capacity}, {told.sdk or 'no name of an SDK'}")
+
+
+def answers_once(trial: Trial) -> None:
+    """One request, one result, with its ids."""
+    site = trial.serving()
+    since = site.journal.mark
+    began = time.monotonic()
+    given = site.give()
+    result = trial.result(given, since)
+    _once(trial, since, [given])
+    trial.notes.append(f"in {result.at - began:.2g} s")
+
+
+def answers_in_order(trial: Trial) -> None:
+    """Several requests at once are run one after another, in the order in which they came."""
+    site = trial.serving()
+    since = site.journal.mark
+    given = [site.give() for _ in range(trial.at_once)]
+    results = trial.results(given, since)
+    expect([each.request_id for each in results], [each.request_id for each in given], "the order of results")
+    _once(trial, since, given)
+
+
+def takes_any_text(trial: Trial) -> None:
+    """No prompt at all, characters of every kind, 100,000 of them."""
+    trial.serving()
+    for prompt in ODD_PROMPTS:
+        trial.fulfil(prompt)
+
+
+def ignores_the_unknown(trial: Trial) -> None:
+    """Events and fields of a newer site are no reason to stumble."""
+    site = trial.serving()
+    since = site.journal.mark
+    site.emit("site_news", {"text": "an event of a later version"})
+    given = Given.new()
+    message = site.message(given, later={"nested": [None, True, 1.5]})
+    site.emit(events.REQUEST, {**message, "a_later_field": [{"deep": "value"}]})
+    trial.result(given, since)
+
+
+def fetches_a_file(trial: Trial) -> None:
+    """A file of a request is fetched over HTTP, by the address it comes with."""
+    status, _ = _with_file(trial, sha256="")
+    expect(status, "completed", "status of a request with a file")
+
+
+def refuses_a_wrong_file(trial: Trial) -> None:
+    """A file that is not what was announced fails its request, with the reason."""
+    status, error = _with_file(trial, sha256=OTHER_SHA256)
+    expect(status, "failed", "status of a request with a file of another SHA-256 than announced")
+    trial.notes.append(f"error: {error}")
+
+
+def _with_file(trial: Trial, sha256: str) -> tuple[Any, Any]:
+    """Status and error of a request with a file. Raises NotTried if the worker does not fetch it."""
+    site = trial.serving()
+    since = site.journal.mark
+    file = site.offer("note 笔记.txt", b"a note\n" * 1000, sha256=sha256)
+    result = trial.fulfil("read it", files=[file]).data
+    if not site.journal.all(journal.FETCHED, since=since):
+        raise NotTried("the worker fetches no files")
+    return result.get("status"), (result.get("result") or {}).get("error")
+
+
+def answers_pings(trial: Trial) -> None:
+    """While the handler works: else the site takes the worker for dead and gives its request away."""
+    site = trial.serving()
+    trial.slow_enough("answering pings at work", BUSY_S)
+    # The answers that a busy worker owes from before must not count.
+    time.sleep(QUIET_S)
+    since = site.journal.mark
+    site.give()
+    began = time.monotonic()
+    over = trial.wait(events.RESULT, since=since, what="a result")[0]
+    pongs = [pong for pong in site.journal.all(journal.PONG, since=since) if began + PING_S < pong.at < over.at]
+    if len(pongs) < ANSWERED_WHILE_BUSY:
+        raise Unmet(f"expected answers to the pings sent while the handler worked, got {len(pongs)}")
+
+
+def comes_back(trial: Trial) -> None:
+    """After a broken connection, ready for requests right behind the site's answer."""
+    site = trial.serving()
+    given = Given.new()
+    site.manner.at_once.append(site.message(given))
+    since = trial.break_line()
+    trial.reconnected(since)
+    trial.result(given, since)
+
+
+def waits_between_tries(trial: Trial) -> None:
+    """A site that is away is not stormed, and found again once it is back."""
+    site = trial.serving()
+    since = site.journal.mark
+    site.leave()
+    trial.say(f"the site is away for {AWAY_S:g} s")
+    time.sleep(AWAY_S)
+    tries = len(site.journal.all(journal.KNOCKED, since=since))
+    site.come_back()
+    trial.reconnected(since)
+    trial.fulfil()
+    if tries > MOST_TRIES:
+        raise Unmet(f"expected at most {MOST_TRIES} tries to connect in {AWAY_S:g} s, got {tries}")
+    trial.notes.append(f"{tries} tries in {AWAY_S:g} s")
+
+
+def ends_when_refused(trial: Trial) -> None:
+    """A refusal that trying again does not change ends the worker with an exit code of an error."""
+    trial.serving()
+    trial.start(Manner(refusals=[REFUSAL] * 1000))
+    trial.wait(events.REGISTER, what="a registration")
+    code = trial.subject.wait(trial.patience_s, "after the refusal of its registration")
+    trial.end()
+    expect(code != 0, True, f"the exit code ({code}) after a refused registration is one of an error")
+
+
+def ends_at_sigterm(trial: Trial) -> None:
+    """With nothing to do, it ends when it is told to."""
+    trial.serving()
+    trial.subject.terminate()
+    code = trial.subject.wait(trial.patience_s, "after SIGTERM")
+    trial.notes.append(f"exit code {code}")
+    trial.end()
+
+
+def _once(trial: Trial, since: int, given: list[Given]) -> None:
+    """Each attempt has one result, also a moment later."""
+    time.sleep(QUIET_S)
+    ids = [entry.request_id for entry in trial.site.journal.all(events.RESULT, since=since)]
+    for each in given:
+        expect(ids.count(each.request_id), 1, f"results of request {each.request_id}")
