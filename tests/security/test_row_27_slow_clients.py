@@ -99,7 +99,7 @@ def test_slow_upload_is_ended_and_leaves_no_file(site: LiveSite) -> None:
     sock.sendall(
         (
             f"POST /websockets/submit/{space_id} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n"
-            f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000\r\n\r\n{part}"
+            f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000000\r\n\r\n{part}" + "x" * 200_000
         ).encode()
     )
     eventually(lambda: files_of(site), what="the upload has begun")
