@@ -66,6 +66,7 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("register_s", float, 10.0, "Seconds a connection has to register as a worker."),
     Setting("worker_messages_per_s", int, 2000, "Messages a second of one worker; more of them wait."),
     Setting("max_upload_bytes", int, 200 * 1024 * 1024, "Largest submission, all files together."),
+    Setting("clamd", str, "", "A clamd that scans files before they are kept: host:port or a path; empty means none."),
     Setting(
         "ping_interval_s", int, 5, "Seconds between pings to a worker; whole ones, as the handshake tells no other."
     ),
@@ -83,6 +84,7 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("log_file", Path, Path("error.log"), "Where warnings and errors are written, besides the console."),
 )
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
+_CLAMD: Final = re.compile(r"/.+|\[[0-9a-f:.]+\]:[0-9]{1,5}|[A-Za-z0-9_.-]+:[0-9]{1,5}")
 _HOST_NAME: Final = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
 REGISTRATION: Final = ("open", "closed")
 ASYNC_MODES: Final = ("eventlet", "gevent", "threading")
@@ -111,6 +113,7 @@ class Settings:
     register_s: float = 10.0
     worker_messages_per_s: int = 2000
     max_upload_bytes: int = 200 * 1024 * 1024
+    clamd: str = ""
     ping_interval_s: int = 5
     ping_timeout_s: int = 5
     lease_s: float = 15.0
@@ -161,6 +164,8 @@ class Settings:
                     f"SPACES_CORS_ORIGINS must be origins such as https://pages.example, not {origin!r}",
                     field="cors_origins",
                 )
+        if self.clamd and not _CLAMD.fullmatch(self.clamd):
+            raise SettingInvalid("SPACES_CLAMD must be host:port or a path", field="clamd")
         for name in self.allowed_hosts:
             if not _HOST_NAME.fullmatch(name):
                 raise SettingInvalid(f"SPACES_TRUSTED_HOSTS must be host names, not {name!r}", field="trusted_hosts")

@@ -79,6 +79,12 @@ class EmptySubmission(BadInput):
     code = "empty_submission"
 
 
+class FileRefused(BadInput):
+    """A virus scanner found something in that file."""
+
+    code = "file_refused"
+
+
 class WeakPassword(BadInput):
     """That password is too easy to guess."""
 
@@ -335,6 +341,12 @@ class WorkerOffline(TryLater):
     """The space has no worker just now: remote app not connected."""
 
     code = "worker_offline"
+
+
+class ScannerUnavailable(TryLater):
+    """Files cannot be scanned for viruses just now; nothing was accepted."""
+
+    code = "scanner_unavailable"
 
 
 class StorageUnavailable(TryLater):

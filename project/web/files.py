@@ -16,10 +16,11 @@ from project.storage.files import IncomingFile
 from project.web.notes import note_view
 from project.web.policy import current_user, policy
 from project.web.site import current_site
-from project.web.uploads import INERT, kept_file, received, record
+from project.web.uploads import INERT, keep, kept_file, received, record
 
 blueprint = Blueprint("files", __name__, url_prefix="/websockets")
 BLOCK_BYTES = 256 * 1024
+MOST_RESULT_FILES = 200
 _KEY = re.compile(r"[!-~]{1,200}")
 
 
@@ -54,16 +55,16 @@ def give_back(token: str) -> Response:
     """
     site = current_site()
     request_id, lease_id = site.links.read_upload(token)
-    site.relay.worker_upload(request_id, lease_id)
+    given = site.relay.worker_upload(request_id, lease_id).files
     incoming = site.vault.receive(_keyed_id(request_id, lease_id))
     received().append(incoming)
-    _receive(incoming, site.settings.max_upload_bytes)
+    _receive(incoming, site.settings.max_upload_bytes - _returned_bytes(given))
     expected = request.headers.get("X-File-SHA256", "").lower()
     if expected and expected != incoming.sha256:
         raise FieldInvalid("The file did not arrive as it was sent: its SHA-256 differs", field="X-File-SHA256")
     if (known := _known(incoming)) is not None:
         return _taken(known, duplicate=True)
-    site.runtime.run_blocking(incoming.keep)
+    keep(incoming)
     name = unquote(request.headers.get("X-File-Name", "result"))
     file = record(incoming, field="result", name=name, now=time.time(), request_id=request_id)
     with kept_file(file):
@@ -102,10 +103,18 @@ def _taken(file: StoredFile, **more: bool) -> Response:
     return jsonify(success=True, **told, **more)
 
 
+def _returned_bytes(files: tuple[StoredFile, ...]) -> int:
+    """How much an attempt has returned so far. Raises TooLarge for more files than anybody would look at."""
+    returned = [file.size_bytes for file in files if file.field == "result"]
+    if len(returned) >= MOST_RESULT_FILES:
+        raise TooLarge(f"An attempt may return at most {MOST_RESULT_FILES} files")
+    return sum(returned)
+
+
 def _receive(incoming: IncomingFile, most_bytes: int) -> None:
     while block := request.stream.read(BLOCK_BYTES):
         if incoming.size_bytes + len(block) > most_bytes:
-            raise TooLarge(f"The file is larger than {most_bytes} bytes")
+            raise TooLarge("The files of one attempt are larger than the site takes")
         incoming.write(block)
 
 

@@ -14,8 +14,9 @@ from werkzeug.datastructures import FileStorage
 
 from project.core.model import FileField, StoredFile
 from project.core.model import Request as AcceptedRequest
-from project.errors import BadInput, FileNotFound, TooLarge, TryLater
+from project.errors import BadInput, FieldInvalid, FileNotFound, TooLarge, TryLater
 from project.storage.files import IncomingFile
+from project.web.antivirus import scan
 from project.web.site import current_site
 
 MOST_NAME_CHARS = 150
@@ -38,6 +39,9 @@ _SNIFFED: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"....ftyp", re.DOTALL), "video/mp4"),
     (re.compile(rb"\x1aE\xdf\xa3"), "video/webm"),
 )
+UNKNOWN = "application/octet-stream"
+_TAKEN_AS: dict[str, tuple[str, ...]] = {"audio_file": ("audio/", "video/"), "video_file": ("video/", "audio/")}
+"""What the field's files may begin as: containers of sound and of pictures that move look alike."""
 INERT = frozenset(kind for _, kind in _SNIFFED)
 """Types that a browser only shows or plays. Anything else is served as a download."""
 
@@ -87,7 +91,8 @@ def kept_files(chosen: list[tuple[FileField, FileStorage]], now: float) -> Itera
     """Uploaded files, durable inside the block, where it must be said whose they are; if it fails, they are removed.
 
     Unless it failed after the request was accepted: a request that is on record never loses its files.
-    Raises TooLarge for more than the site takes at once, and DiskFull.
+    Raises TooLarge for more than the site takes at once, FieldInvalid for a file that is plainly of another kind than
+    its field, FileRefused, ScannerUnavailable and DiskFull.
     """
     site = current_site()
     incoming: list[IncomingFile] = []
@@ -97,10 +102,11 @@ def kept_files(chosen: list[tuple[FileField, FileStorage]], now: float) -> Itera
         assert isinstance(file, IncomingFile)
         incoming.append(file)
         files.append(record(file, field=field, name=stored.filename or "", now=now))
+        _check_kind(files[-1])
     if sum(stored_file.size_bytes for stored_file in files) > site.settings.max_upload_bytes:
         raise TooLarge(f"At most {site.settings.max_upload_bytes} bytes of files are taken at once")
     for received_file in incoming:
-        site.runtime.run_blocking(received_file.keep)
+        keep(received_file)
     try:
         yield KeptFiles(tuple(files))
     except BaseException:
@@ -120,6 +126,21 @@ def kept_file(file: StoredFile) -> Iterator[None]:
             forget_received(file.id)
         raise
     forget_received(file.id)
+
+
+def keep(incoming: IncomingFile) -> None:
+    """Make a received file durable, once it has been scanned if there is a scanner."""
+    site = current_site()
+    if site.settings.clamd:
+        scan(site.settings.clamd, incoming)  # type: ignore[arg-type]
+    site.runtime.run_blocking(incoming.keep)
+
+
+def _check_kind(file: StoredFile) -> None:
+    """Raise FieldInvalid for a picture that says it is a sound, and the like. What nobody knows is let through."""
+    kinds = _TAKEN_AS.get(file.field)
+    if kinds and file.content_type != UNKNOWN and not file.content_type.startswith(kinds):
+        raise FieldInvalid(f"{file.field} is {file.content_type}, whatever it is called", field=file.field)
 
 
 def _is_wanted(file: StoredFile) -> bool:
@@ -161,7 +182,7 @@ def discard_received(_error: Any = None) -> None:
 
 def sniffed(head: bytes) -> str:
     """The media type of a file that begins so, or ``application/octet-stream``."""
-    return next((kind for pattern, kind in _SNIFFED if pattern.match(head)), "application/octet-stream")
+    return next((kind for pattern, kind in _SNIFFED if pattern.match(head)), UNKNOWN)
 
 
 def clean_name(name: str) -> str:

@@ -16,6 +16,7 @@ BY_CODE: Final[dict[str, LazyString]] = {
     "invalid_field": _("A field has a value that cannot be used."),
     "field_not_enabled": _("This space does not take that kind of input."),
     "empty_submission": _("Write a prompt or choose a file first."),
+    "file_refused": _("A virus scanner found something in that file."),
     "weak_password": _("That password is too easy to guess."),
     "unknown_method": _("There is no such method."),
     "invalid_params": _("The parameters are not those of the method."),
@@ -54,6 +55,7 @@ BY_CODE: Final[dict[str, LazyString]] = {
     "idempotency_key_reused": _("That was sent before, with another content."),
     "already_retried": _("That request was tried again already."),
     "worker_offline": _("The remote app is not connected."),
+    "scanner_unavailable": _("Files cannot be scanned for viruses just now; nothing was accepted."),
     "storage_unavailable": _("The database cannot be written just now; nothing was accepted."),
     "disk_full": _("The disk is full; nothing was accepted."),
 }
