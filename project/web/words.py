@@ -151,6 +151,13 @@ def explain(error: SpacesError) -> str:
     return str(BY_CODE.get(error.code, error.message))
 
 
+RETRIES: Final[dict[str, LazyString]] = {
+    "connection_lost": _("the connection to the worker broke"),
+    "lease_expired": _("the worker gave no sign of life"),
+    "worker_restarted": _("the worker started again"),
+}
+"""Why an attempt was lost, to follow a "because"."""
+
 TOLD_BY_WORKERS: Final = frozenset({"worker_error", "handler_crashed", "transfer_failed"})
 """Reasons to which a worker's own words belong."""
 
@@ -164,7 +171,9 @@ def reason(code: str | None, error: str | None) -> str:
 
 
 def page_words() -> dict[str, LazyString]:
-    """What the scripts may have to say, by name: ``why_<code>`` and ``rule_<field>``."""
-    return {f"why_{code}": text for code, text in (BY_CODE | REASONS).items()} | {
-        f"rule_{field}": BY_FIELD[field] for field in ("prompt", "audio_url")
-    }
+    """What the scripts may have to say, by name: ``why_<code>``, ``retry_<code>`` and ``rule_<field>``."""
+    return (
+        {f"why_{code}": text for code, text in (BY_CODE | REASONS).items()}
+        | {f"retry_{code}": text for code, text in RETRIES.items()}
+        | {f"rule_{field}": BY_FIELD[field] for field in ("prompt", "audio_url")}
+    )

@@ -64,6 +64,7 @@ export class Ask {
 
   send(data, prompt) {
     const upload = this.upload = new XMLHttpRequest(); // fetch cannot tell how far an upload is
+    const sent = this.key;
     this.stopCountdown();
     this.button.disabled = true;
     this.note(words("sending"));
@@ -74,7 +75,7 @@ export class Ask {
     upload.upload.addEventListener("load", () => { this.stop.hidden = true; });
     upload.addEventListener("abort", () => this.ended(() => this.note(words("stopped"))));
     for (const event of ["load", "error"]) {
-      upload.addEventListener(event, () => this.ended(() => this.answered(upload.status, upload.response ?? {}, prompt)));
+      upload.addEventListener(event, () => this.ended(() => this.answered(upload.status, upload.response ?? {}, prompt, sent)));
     }
     upload.responseType = "json";
     upload.open("POST", this.form.action);
@@ -96,10 +97,10 @@ export class Ask {
     then();
   }
 
-  answered(status, body, prompt) {
+  answered(status, body, prompt, sent) {
     if (status === 200 && body.success) {
       this.note(words("sent"));
-      this.form.reset();
+      if (this.key === sent) this.form.reset(); // what was written meanwhile is for the next one
       this.key = newKey();
       this.onAccepted(body.request_id, prompt);
     } else if (status === 401) this.loggedOut();

@@ -19,7 +19,7 @@ function running({ attempt, max_attempts: most, retry_reason: reason, started_at
   return said;
 }
 
-function retryReason(code) { return words(`retry_${code}`) ?? words("retry_worker_lost"); }
+function retryReason(code) { return words(`retry_${code}`) ?? words("retry_unknown"); }
 
 /** One line on an open request; empty for one that is over. */
 export function note(status) {

@@ -45,15 +45,14 @@ const live = new Live({
   onTrouble: showTrouble,
 });
 
-function showSpace({ connected, queue_size: queueSize, worker_away_since: away }) {
+function showSpace({ connected, accepting, queue_size: queueSize, worker_away_since: away }) {
   showBadge(document.querySelector("#badge .badge-state"), connected);
   const queue = document.getElementById("queue");
   queue.hidden = !connected && !queueSize;
   queue.textContent = words("queue", { n: queueSize });
-  const takes = connected || "queuesOffline" in form.dataset;
   const since = away ? ` ${words("away_since", { n: moment(away) })}` : "";
-  tellOffline(connected ? "" : words(takes ? "offline_queues" : "offline") + since);
-  document.getElementById("fields").disabled = !takes;
+  tellOffline(connected ? "" : words(accepting ? "offline_queues" : "offline") + since);
+  document.getElementById("fields").disabled = !accepting;
 }
 
 /** Say why nothing can be sent, or runs, just now; nothing when all is well. */

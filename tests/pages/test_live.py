@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import signal
+
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from tests.conftest import LiveSite, eventually
 from tests.pages.conftest import OpenPage, StartWorker, log_in
@@ -11,6 +14,12 @@ from tests.pages.conftest import OpenPage, StartWorker, log_in
 pytestmark = pytest.mark.slow
 ECHO = 'def handler(job): return {"text_output": job.prompt}'
 HELD = "def handler(job):\n    job.progress(0.4, 'reading')\n    while not job.cancelled: job.sleep(0.05)\n"
+MEASURED = """
+def handler(job):
+    while job.prompt == "hold" and not job.cancelled: job.sleep(0.05)
+    job.sleep(0.2)
+    return {}
+"""
 HIDE = """hidden => {
     Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
     document.dispatchEvent(new Event("visibilitychange"));
@@ -176,3 +185,54 @@ def test_cover_that_cannot_be_drawn_becomes_initials(site: LiveSite, page: Page)
     expect(card.filter(has_text="Not Drawn").locator(".cover-initials")).to_have_text("ND")
     expect(card.filter(has_text="Not Drawn").locator(".cover-initials")).to_be_visible()
     expect(card.filter(has_text="没有字体").locator(".cover-initials")).to_have_text("没")
+
+
+def test_space_that_queues_while_offline_says_so(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = site.make_space("Patient", ws_queue_while_offline="on")
+    first = start_worker(site, space_id, "Patient", ECHO)
+    eventually(lambda: site.connected(space_id))
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    expect(page.locator("#badge")).to_have_text("✓ Connected")
+    first.signal(signal.SIGKILL)
+    offline = page.locator("#offline")
+    expect(offline).to_contain_text("What you send waits, and runs when it is back. Away since ", timeout=15000)
+    ask(page, "patience")
+    note = page.locator(".request-note")
+    expect(note).to_contain_text("Place 1 in the queue · the worker has been away since ")
+    page.reload()
+    expect(offline).to_be_visible()
+    expect(note).to_contain_text("away since")
+    start_worker(site, space_id, "Patient", ECHO)
+    expect(page.locator(".request .answer")).to_have_text("patience", timeout=20000)
+    expect(offline).to_be_hidden()
+
+
+def test_waiting_is_estimated_from_earlier_runs(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Estimated", MEASURED)
+    session = site.login("testuser", "testpass123")
+    for number in range(5):
+        site.status(session, site.submit(session, space_id, prompt=f"run {number}")["request_id"], wait=10)
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    ask(page, "hold")
+    ask(page, "behind it")
+    note = page.locator(".request", has_text="behind it").locator(".request-note")
+    expect(note).to_have_text(re.compile(r"^Place 1 in the queue · about (\d+ s|\d+ s to \d+ s) to go$"), timeout=10000)
+    page.locator(".request", has_text="hold").get_by_role("button", name="Cancel").click()
+
+
+def test_request_is_taken_once_when_its_answer_was_lost(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Once", ECHO)
+    page.goto(f"{site.host}/ai_project/{space_id}")
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/websockets/submit/*", lose, times=1)
+    ask(page, "once")
+    expect(page.locator("#ask-note")).to_contain_text("No answer came. Send again")
+    expect(page.locator("#prompt")).to_have_value("once")
+    page.click("#send")
+    expect(page.locator(".request .answer")).to_have_text("once")
+    page.reload()
+    expect(page.locator(".request")).to_have_count(1)

@@ -115,10 +115,11 @@ def test_second_attempt_is_told(site: LiveSite, start_worker: StartWorker, page:
     first.signal(signal.SIGKILL)
     note = page.locator(".request-note")
     expect(note).to_have_text(
-        re.compile("^Back in the queue after attempt 1 of 3, because the worker went away · Place 1"), timeout=15000
+        re.compile("^Back in the queue after attempt 1 of 3, because the connection to the worker broke · Place 1"),
+        timeout=15000,
     )
     start_worker(site, space_id, "Lost", HELD)
-    expect(note).to_have_text(re.compile("^Attempt 2 of 3, because the worker went away"), timeout=15000)
+    expect(note).to_have_text(re.compile("^Attempt 2 of 3, because the connection to the worker broke"), timeout=15000)
 
 
 def test_returned_files_are_shown(site: LiveSite, start_worker: StartWorker, page: Page) -> None:

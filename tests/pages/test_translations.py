@@ -12,7 +12,7 @@ from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
 
-from project.core.reasons import REASONS
+from project.core.reasons import REASONS, RETRIES
 from project.errors import MessageInvalid, MessageTooLarge, SettingInvalid, WorkerRefused, every_error
 from project.web import words
 from tests.conftest import ROOT
@@ -73,6 +73,7 @@ def test_every_error_and_reason_has_words() -> None:
     for error in every_error():
         assert issubclass(error, NEVER_ON_A_PAGE) or error.code in words.BY_CODE, error
     assert set(words.REASONS) == set(REASONS)
+    assert set(words.RETRIES) == set(RETRIES)
 
 
 def test_scripts_say_only_words_that_exist() -> None:
