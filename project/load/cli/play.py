@@ -77,8 +77,8 @@ def play(order: Order, console: Console) -> int:
 
 def _play(order: Order, console: Console, file: ProgressFile | None) -> int:
     raise_fds_limit(65_536)
-    folder = make_folder(order.output, order.name or order.scenario.name) if order.output is not None else None
     conductor = _conductor(order)
+    folder = make_folder(order.output, conductor.name) if order.output is not None else None
     results = _results(order, folder, conductor)
     try:
         with View(console, order.name or order.scenario.name, quiet=order.quiet) as view:

@@ -2,8 +2,8 @@
 
 A million calls make any difference "significant", because calls of the same second are not independent. So the unit
 is the interval: blocks of neighbouring intervals are drawn anew many times, and the ratio B / A of a figure is taken of
-each drawing. The middle 95 % of the ratios is the interval of the effect. A difference counts only when that interval
-lies beyond ``least`` on one side: two runs of the same build differ by a few per cent for reasons nobody cares for.
+each drawing. The middle 95 % of the ratios is the interval of the effect. A difference counts when that interval leaves
+out "no difference" and the effect is more than ``least``: two runs of the same build always differ by a few per cent.
 """
 
 from __future__ import annotations
@@ -99,17 +99,17 @@ def _effect(figure: _Figure, a: Sequence[Point], b: Sequence[Point], seed: int, 
     if not ratios:
         return Effect(figure.metric, figure.unit, of_a, of_b, 1.0, 1.0, 1.0, "same")
     low, high = ratios[int(0.025 * len(ratios))], ratios[min(len(ratios) - 1, int(0.975 * len(ratios)))]
-    change = _change(low, high, least, figure.higher_is_better)
+    change = _change(ratio, low, high, least, figure.higher_is_better)
     return Effect(figure.metric, figure.unit, of_a, of_b, ratio, low, high, change)
 
 
-def _change(low: float, high: float, least: float, higher_is_better: bool) -> Change:
+def _change(ratio: float, low: float, high: float, least: float, higher_is_better: bool) -> Change:
     above, below = 1 + least, 1 / (1 + least)
-    if low > above:
+    if low > 1 and ratio > above:
         return "better" if higher_is_better else "worse"
-    if high < below:
+    if high < 1 and ratio < below:
         return "worse" if higher_is_better else "better"
-    return "same" if high < 1 + 3 * least and low > 1 / (1 + 3 * least) else "unclear"
+    return "same" if below / (1 + least) < low and high < above * (1 + least) else "unclear"
 
 
 def _weighted(figure: _Figure, points: Sequence[Point]) -> float:

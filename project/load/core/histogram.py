@@ -18,7 +18,7 @@ _FOLD_AT: Final = 4096
 class Histogram:
     """Times in µs. ``record`` only appends; the buffer is folded when it is full or somebody reads."""
 
-    __slots__ = ("_hdr", "_highest_us", "_lowest_us", "_pending", "_total_us", "overflowed")
+    __slots__ = ("_hdr", "_highest_us", "_lowest_us", "_overflowed", "_pending", "_total_us")
 
     def __init__(self) -> None:
         self._hdr = HdrHistogram(1, HIGHEST_US, DIGITS)
@@ -26,8 +26,7 @@ class Histogram:
         self._total_us = 0
         self._lowest_us: int | None = None
         self._highest_us = 0
-        self.overflowed = 0
-        """Values over an hour; they count as an hour."""
+        self._overflowed = 0
 
     def record(self, value_us: int) -> None:
         """Take one time."""
@@ -41,7 +40,7 @@ class Histogram:
         for value_us, count in counts.items():
             value = max(0, value_us)
             if value > HIGHEST_US:
-                self.overflowed += count
+                self._overflowed += count
                 value = HIGHEST_US
             hdr.record_value(value, count)
             self._total_us += value * count
@@ -64,13 +63,19 @@ class Histogram:
         self._total_us += other._total_us
         self._lowest_us = other.lowest_us if self._lowest_us is None else min(self._lowest_us, other.lowest_us)
         self._highest_us = max(self._highest_us, other._highest_us)
-        self.overflowed += other.overflowed
+        self._overflowed += other._overflowed
 
     @property
     def count(self) -> int:
         """How many times were taken."""
         self._fold()
         return int(self._hdr.total_count)
+
+    @property
+    def overflowed(self) -> int:
+        """Times over an hour; they count as an hour."""
+        self._fold()
+        return self._overflowed
 
     @property
     def lowest_us(self) -> int:
@@ -137,7 +142,7 @@ class Histogram:
             "total_us": self._total_us,
             "lowest_us": self._lowest_us,
             "highest_us": self._highest_us,
-            "overflowed": self.overflowed,
+            "overflowed": self._overflowed,
         }
 
     @classmethod
@@ -150,7 +155,7 @@ class Histogram:
             histogram._total_us = int(data["total_us"])
             histogram._lowest_us = None if data["lowest_us"] is None else int(data["lowest_us"])
             histogram._highest_us = int(data["highest_us"])
-            histogram.overflowed = int(data["overflowed"])
+            histogram._overflowed = int(data["overflowed"])
         except Exception as error:  # the library raises its own, zlib's and binascii's kinds alike
             raise BadUsage(f"not a histogram of a run: {error}") from error
         return histogram
@@ -168,7 +173,7 @@ def percentile_of_counts(counts: Mapping[int, int], percents: Iterable[float]) -
     place = 0
     for value in sorted(counts):
         seen += counts[value]
-        while place < len(order) and seen >= max(1, round(wanted[order[place]] / 100 * total)):
+        while place < len(order) and seen >= max(1, int(wanted[order[place]] / 100 * total + 0.5)):
             cuts[order[place]] = value
             place += 1
     return cuts

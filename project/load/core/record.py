@@ -36,7 +36,9 @@ class Counts:
     succeeded: int = 0
     failed: int = 0
     unfinished: int = 0
-    """Still open when the run ended; neither succeeded nor failed."""
+    """Still under way when the run ended; failures, unless somebody broke the run off."""
+    never_started: int = 0
+    """Calls whose time had come, but the generator was too slow to start them: no fault of the target's."""
     sent: int = 0
     received: int = 0
     lost: int = 0

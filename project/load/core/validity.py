@@ -24,6 +24,9 @@ def validate(record: RunRecord) -> Validity:
     ]
     if record.own.fds_limit:
         findings.append(_judged("open_files_share", record.own.fds_peak / record.own.fds_limit, FDS_SHARE, ""))
+    if record.counts.never_started:
+        text = f"{record.counts.never_started} calls never started: the generator could not keep up with the schedule"
+        findings.append(Finding("never_started", CRITICAL, record.counts.never_started, 0, "", text))
     for failure, text in _OWN_FAILURES.items():
         if count := record.errors.get(failure, 0):
             findings.append(Finding(failure, CRITICAL, count, 0, "", f"{count} calls: {text}"))

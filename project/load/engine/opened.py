@@ -16,6 +16,8 @@ from project.load.errors import CallFailed
 from project.load.targets.base import Answer, Session
 
 CONNECTING_AT_ONCE = 100
+MOST_BEHIND_S = 1.0
+"""How far past its end a schedule that could not be kept is still followed."""
 
 
 class OpenDriver:
@@ -50,12 +52,16 @@ class OpenDriver:
         state = self._state
         plan = state.plan
         start_us = state.recorder.start_us
+        last_us = start_us + int((plan.profile.duration_s + MOST_BEHIND_S) * 1e6)
         for order, at_s in enumerate(arrivals(plan.profile, plan.spacing, plan.seed)):
             intended_us = start_us + int(at_s * 1e6)
             if intended_us > now_us():
                 await self._until(intended_us)
             elif order % 64 == 63:
                 await asyncio.sleep(0)  # behind the schedule: answers must still be read
+                if now_us() > last_us:
+                    state.recorder.counts.never_started += (plan.planned or order) - order
+                    return
             if not state.may_start():
                 return
             self._start(order % len(self._sessions), intended_us)

@@ -45,12 +45,13 @@ class WebSocketSession:
         self._order: deque[int] = deque()
         self._futures: dict[int, asyncio.Future[int]] = {}
         self._closing = False
+        self._broken = False
         self._reader = asyncio.create_task(self._read()) if shared or matching == "none" else None
 
     @property
     def is_open(self) -> bool:
         """Whether messages can be sent."""
-        return not self._socket.closed
+        return not (self._broken or self._socket.closed)
 
     async def call(self) -> Answer:
         """Send the next message and wait for its answer."""
@@ -80,9 +81,11 @@ class WebSocketSession:
             raise
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             ledger.give_up(number)
+            self._ended()
             return Answer(failure_of(error), kind, message=str(error))
         if size < 0:
             ledger.give_up(number)
+            self._ended()
             return Answer("connection_closed", kind)
         return Answer("", kind, 0, size)
 
@@ -119,11 +122,16 @@ class WebSocketSession:
                 future = self._futures.get(self._take(frame.data))
                 if future is not None and not future.done():
                     future.set_result(len(frame.data))
-        if not self._closing:
-            self._counts.connections_lost += 1
+        self._ended()
         for future in self._futures.values():
             if not future.done():
                 future.set_result(-1)
+
+    def _ended(self) -> None:
+        """The connection is gone; counted once, and not when we wanted it."""
+        if not self._broken and not self._closing:
+            self._counts.connections_lost += 1
+        self._broken = True
 
     async def close(self) -> None:
         """Close the connection."""

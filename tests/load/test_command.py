@@ -1,0 +1,302 @@
+"""The load command as it is typed: results, exit codes, signals, and one clear line for whatever is wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from project.load.cli.main import main
+from project.load.output.folder import COLUMNS, read_record
+from tests.conftest import Process
+from tests.load.conftest import Calibration, Command
+
+Start = Callable[..., Calibration]
+Load = Callable[..., Command]
+QUICK = ("--allow-invalid",)
+
+
+def test_results_progress_and_metrics_of_one_run_agree(load: Load, echo: Calibration) -> None:
+    command = load(
+        "load", "--url", f"{echo.http}/a?b=c", "--users", "4", "--requests", "200", "--body", '{"x": 1}', *QUICK
+    )
+    assert command.wait() == 0, command.process.output
+    told, metrics, record = command.told(), command.file("metrics.json"), read_record(command.folder)
+    assert {"status": "finished", "total": 200, "done": 200, "success": 200, "failed": 0, "exit_code": 0}.items() <= (
+        told.items()
+    )
+    assert told["folder"] == str(command.folder)
+    assert metrics["total_requests"] == record.counts.done == 200
+    assert metrics["error_rate"] == 0
+    assert metrics["average_response_time"] == pytest.approx(told["avg_ms"] / 1000, rel=0.01)
+    with (command.folder / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    assert len(rows) == 200
+    assert {(row["method"], row["endpoint"], row["status_code"]) for row in rows} == {("POST", "/a?b=c", "200")}
+    assert "200 calls, 200 succeeded" in command.process.output
+
+
+def test_headers_come_from_a_file_and_stay_out_of_the_record(load: Load, echo: Calibration, tmp_path: Path) -> None:
+    headers = tmp_path / "headers"
+    headers.write_text("# who we are\nCookie: session=secret\nX-Load-Test: true\n", encoding="utf-8")
+    command = load("load", "--url", echo.http, "--requests", "3", "--headers-file", str(headers), *QUICK)
+    assert command.wait() == 0
+    assert read_record(command.folder).config["headers"] == ["Cookie", "X-Load-Test"]
+    assert "secret" not in (command.folder / "run.json").read_text(encoding="utf-8")
+
+
+def test_same_seed_same_messages(load: Load, echo: Calibration) -> None:
+    sizes = []
+    for seed in ("5", "5", "6"):
+        command = load("steady", "--url", echo.ws, "--clients", "3", "--rate", "100", "--requests", "60",
+                       "--seed", seed, *QUICK)  # fmt: skip
+        assert command.wait() == 0
+        record = read_record(command.folder)
+        with (command.folder / "results.csv").open(encoding="utf-8", newline="") as file:
+            sizes.append((sorted(row["endpoint"] for row in csv.DictReader(file)), record.counts.sent))
+    assert sizes[0] == sizes[1]
+    assert sizes[0][0] != sizes[2][0]
+
+
+@pytest.mark.parametrize(
+    ("rules", "code", "level"),
+    [
+        (("p95_ms<60000:90000",), 0, "good"),
+        (("p95_ms<0.001:60000",), 0, "warning"),
+        (("p95_ms<0.001:0.002", "rate>1"), 1, "critical"),
+    ],
+)
+def test_the_verdict_is_in_the_exit_code(
+    load: Load, echo: Calibration, rules: tuple[str, ...], code: int, level: str
+) -> None:
+    flags = [flag for rule in rules for flag in ("--threshold", rule)]
+    command = load("load", "--url", echo.http, "--requests", "50", *flags, *QUICK)
+    assert command.wait() == code, command.process.output
+    assert command.file("run.json")["verdict"]["level"] == level
+    assert f"Verdict: {level}" in command.process.output
+
+
+def test_strict_makes_a_warning_fail(load: Load, echo: Calibration) -> None:
+    command = load(
+        "load", "--url", echo.http, "--requests", "5", "--threshold", "p95_ms<0.001:60000", "--strict", *QUICK
+    )
+    assert command.wait() == 1
+
+
+def test_a_generator_that_cannot_keep_up_blames_itself_not_the_target(load: Load, echo: Calibration) -> None:
+    command = load("steady", "--url", echo.ws, "--rate", "200000", "--duration", "2", "--clients", "10",
+                   "--messages", "ping", "--no-results")  # fmt: skip
+    assert command.wait() == 3, command.process.output
+    assert command.file("run.json")["counts"]["never_started"] > 0
+    assert "the generator was the bottleneck" in command.process.output
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "outcome"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_what_was_measured_is_kept_when_it_is_ended_early(
+    load: Load, echo: Calibration, number: int, code: int, outcome: str
+) -> None:
+    command = load("load", "--url", echo.http, "--users", "3", "--duration", "60")
+    command.process.until(lambda: command.told().get("done", 0) > 20, what="20 calls are done")
+    command.process.signal(number)
+    assert command.wait(20) == code
+    record = read_record(command.folder)
+    assert record.outcome == command.told()["status"] == outcome
+    assert record.counts.done > 20
+    assert record.counts.failed == 0, record.errors
+
+
+def test_a_server_that_dies_ends_the_run_and_what_was_measured_is_kept(load: Load, calibration: Start) -> None:
+    server = calibration()
+    command = load("steady", "--url", server.ws, "--clients", "5", "--rate", "100", "--duration", "60")
+    command.process.until(lambda: command.told().get("done", 0) > 20, what="20 calls are done")
+    server.process.signal(signal.SIGKILL)
+    assert command.wait(30) == 4, command.process.output
+    record = read_record(command.folder)
+    assert record.outcome == "target_lost"
+    assert record.counts.succeeded > 20
+    assert record.errors["not_connected"] > 0
+
+
+def test_a_server_that_comes_back_does_not_end_the_run(load: Load, calibration: Start) -> None:
+    server = calibration()
+    command = load("load", "--url", server.ws, "--users", "3", "--think", "0.02", "--duration", "6", *QUICK)
+    command.process.until(lambda: command.told().get("done", 0) > 20, what="20 calls are done")
+    server.process.signal(signal.SIGKILL)
+    server.process.wait()
+    calibration("--port", str(server.port))
+    assert command.wait(30) == 0, command.process.output
+    record = read_record(command.folder)
+    assert record.counts.reconnections == 3
+    assert record.series[-1].succeeded > 0
+
+
+def test_a_full_disk_costs_the_results_not_the_measurement(echo: Calibration, tmp_path: Path) -> None:
+    """A limit on the size of files is what a full disk is to the one who writes."""
+    program = tmp_path / "limited.py"
+    program.write_text(
+        "import resource, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, {resource.RLIM_INFINITY}))\n"
+        "from project.load.cli.main import main\n"
+        f"main(['load', '--url', {echo.http!r}, '--requests', '3000', '--output', {str(tmp_path / 'runs')!r},"
+        " '--allow-invalid'])\n",
+        encoding="utf-8",
+    )
+    process = Process(str(program), environment={"PYTHONPATH": "."})
+    try:
+        assert process.wait(30) == 5, process.output
+        assert "3000 calls, 3000 succeeded" in process.output
+        assert process.output.count("✗ Cannot write") == 1
+        assert "Traceback" not in process.output
+        (folder,) = (tmp_path / "runs").iterdir()
+        assert json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["total_requests"] == 3000
+    finally:
+        process.end()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["stedy"], "There is no scenario or command 'stedy'; there are steady"),
+        (["steady", "--clients", "0"], "--clients must be a number from 1 to 100000, not 0"),
+        (["steady", "--clients", "-5"], "--clients must be a number from 1"),
+        (["steady", "--clients", "many"], "'many' is not a valid integer"),
+        (["steady", "--duration", "0"], "--duration must be a number from 0.05"),
+        (["steady", "--duration", "nan"], "--duration must be a number from 0.05"),
+        (["steady", "--duration", "inf"], "--duration must be a number from 0.05"),
+        (["steady", "--rate", "1e12"], "--rate must be a number"),
+        (["steady", "--clients"], "requires an argument"),
+        (["steady", "--nope"], "No such option"),
+        (["steady", "--url", "localhost:8000"], "A target begins with ws://"),
+        (["steady", "--url", "ws://127.0.0.1:1/"], "Cannot reach ws://127.0.0.1:1/"),
+        (["load", "--url", "http://127.0.0.1:1/"], "Cannot reach http://127.0.0.1:1: connection refused"),
+        (["load", "--url", "http://no-such-host.invalid/"], "Cannot reach http://no-such-host.invalid"),
+        (["load", "--url", "http://127.0.0.1:1/", "--target", "socketio"], "Cannot reach http://127.0.0.1:1/"),
+        (["load", "--url", "http://127.0.0.1:1/", "--space", "x"], "Cannot reach http://127.0.0.1:1"),
+        (["load", "--url", "http://x/", "--body", "{"], "The body is not JSON"),
+        (["load", "--url", "http://x/", "--body", "@/nowhere"], "Cannot read the body /nowhere"),
+        (["load", "--url", "http://x/", "--header", "nonsense"], "a header is written as Name: value"),
+        (["load", "--url", "http://x/", "--method", "FETCH"], "'FETCH' is not one of the methods"),
+        (["steady", "--messages", "/nowhere"], "nor a file that can be read"),
+        (["steady", "--thresholds", "/nowhere"], "neither a profile"),
+        (["steady", "--threshold", "p95"], "a threshold is written as"),
+        (["realistic", "--user-profiles", "lazy:1"], "a user is active, regular, passive"),
+        (["realistic", "--user-profiles", "active:x"], "a share is a number"),
+        (["failover", "--url", "ws://127.0.0.1:1"], "failover needs --failover-url"),
+        (["load", "--url", "http://x/", "--output", "/proc/nowhere"], "Cannot make a folder in /proc/nowhere"),
+        (["load", "--url", "http://x/", "--progress-json", "/proc/x"], "Cannot write /proc/x"),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    output = [] if "--output" in arguments or arguments == ["stedy"] else ["--output", str(tmp_path)]
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, *output] if not arguments[-1].startswith("--") else arguments)
+    error = capsys.readouterr().err
+    assert ended.value.code == (5 if says.startswith(("Cannot make", "Cannot write")) else 2)
+    assert says in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+SHORT = {
+    "steady": ["--clients", "10", "--duration", "1", "--message-interval", "0.1"],
+    "load": ["--users", "5", "--duration", "1"],
+    "burst": ["--clients", "10", "--burst-size", "10", "--burst-duration", "0.5", "--idle-duration", "0.2", "--cycles",
+              "2", "--message-interval", "0.1"],
+    "ramp": ["--clients", "10", "--initial-clients", "2", "--ramp-steps", "3", "--step-duration", "0.5",
+             "--message-interval", "0.05"],
+    "stress": ["--max-clients", "20", "--target-latency", "5000", "--error-threshold", "0.05", "--steps", "2",
+               "--step-duration", "1", "--message-interval", "0.05"],
+    "realistic": ["--clients", "10", "--duration", "1.5", "--user-profiles", "active:0.2", "regular:0.5", "passive:0.3",
+                  "--pace", "50", "--arrive", "0.5"],
+    "soak": ["--clients", "5", "--duration", "1", "--message-interval", "0.05"],
+    "spike": ["--clients", "5", "--base-rate", "20", "--spike-rate", "100", "--before", "1", "--spike-duration", "1",
+              "--after", "1"],
+    "capacity": ["--clients", "5", "--initial-rate", "50", "--max-rate", "100", "--trial-duration", "0.5",
+                 "--target-latency", "5000", "--confirmations", "1"],
+    "storm": ["--clients", "30", "--storms", "2", "--hold", "0.2"],
+}  # fmt: skip
+FINDS = {
+    "stress": "breaking_point",
+    "realistic": "users",
+    "spike": "recovery_s",
+    "capacity": "capacity",
+    "storm": "all_back_s",
+    "failover": "failovers",
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_every_scenario_runs(load: Load, echo: Calibration, name: str) -> None:
+    command = load(name, "--url", echo.ws, *SHORT[name], *QUICK, module="project.load.run_load_test")
+    assert command.wait() == 0, command.process.output
+    record = read_record(command.folder)
+    assert record.scenario == name
+    assert record.counts.succeeded > 5
+    assert record.counts.failed == 0, record.errors
+    assert name not in FINDS or FINDS[name] in record.findings
+
+
+def test_stress_ends_where_it_breaks(load: Load, calibration: Start) -> None:
+    server = calibration("--delays", "100")
+    command = load("stress", "--url", server.ws, "--target-latency", "50", "--steps", "5", "--step-duration", "1",
+                   "--message-interval", "0.01", "--max-clients", "50", *QUICK)  # fmt: skip
+    assert command.wait() == 0, command.process.output
+    record = read_record(command.folder)
+    assert record.findings["breaking_point"]["users"] == 10
+    assert "target 50 ms" in record.findings["breaking_point"]["because"]
+    assert record.duration_s < 4
+
+
+def test_capacity_finds_what_a_server_can_take(load: Load, calibration: Start) -> None:
+    # One connection whose answers are matched by order to a server that takes 20 ms: beyond 50/s ... it still answers
+    # in time, so the limit is the latency of a doubled delay.
+    server = calibration("--delays", "150")
+    command = load("capacity", "--url", server.ws, "--target-latency", "100", "--initial-rate", "20", "--max-rate",
+                   "200", "--trial-duration", "0.5", "--clients", "2", "--precision", "0.2", *QUICK)  # fmt: skip
+    assert command.wait() == 0, command.process.output
+    found = read_record(command.folder).findings["capacity"]
+    assert (found["rate"], found["confirmed"]) == (0.0, False)
+
+
+def test_clients_move_to_another_server_when_theirs_dies(load: Load, calibration: Start) -> None:
+    first, second = calibration(), calibration()
+    command = load("failover", "--url", first.ws, "--failover-url", second.ws, "--clients", "5", "--duration", "5",
+                   "--message-interval", "0.05", *QUICK)  # fmt: skip
+    command.process.until(lambda: command.told().get("done", 0) > 50, what="50 calls are done")
+    first.process.signal(signal.SIGKILL)
+    assert command.wait(30) == 0, command.process.output
+    record = read_record(command.folder)
+    assert record.findings["failovers"] == 1
+    assert 0 < record.findings["longest_gap_s"] < 3
+    assert record.series[-1].succeeded > 0
+
+
+def test_socketio_round_trips_are_measured_to_the_acknowledgement(load: Load, calibration: Start) -> None:
+    server = calibration("--delays", "50")
+    command = load("load", "--url", server.http, "--target", "socketio", "--users", "5", "--requests", "50", *QUICK)
+    assert command.wait() == 0, command.process.output
+    record = read_record(command.folder)
+    assert record.kind == "socketio"
+    assert record.histogram("response").lowest_us >= 50_000
+
+
+def test_nothing_is_written_when_nothing_should_be(
+    echo: Calibration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["load", "--url", echo.http, "--requests", "5", "--no-output", "--quiet", *QUICK])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == ""
+    assert list(tmp_path.iterdir()) == []
