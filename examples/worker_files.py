@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import csv
 import sys
-import tempfile
-from pathlib import Path
 
 from project.worker import Job, Result, Worker
-
-FOLDER = tempfile.TemporaryDirectory()
 
 
 def handler(request: Job) -> Result:
     """List the request's files; each was checked against its SHA-256 before this runs."""
-    output = Path(FOLDER.name) / "files.csv"
+    output = request.folder / "files.csv"
     with output.open("w", newline="", encoding="utf-8") as target:
         rows = csv.writer(target)
         rows.writerow(["name", "bytes", "sha256"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import signal
 import socket
@@ -43,6 +44,7 @@ UNUSABLE = frozenset({"invalid_message", "message_too_large", "too_large"})
 class Worker:
     """Serves one space with ``handler``, a function from a request (``Job``) to a dictionary, a text or a ``Result``.
 
+    ``token`` is the space's, or else what ``SPACES_WORKER_TOKEN`` says.
     ``capacity`` is how many requests it keeps at hand; ``concurrency`` how many run at once, each in a thread or, by
     ``isolation="process"``, in a process of its own. With ``retry`` off, a
     site that cannot be reached ends ``run`` instead of being tried again for as long as it takes. ``watcher`` is told
@@ -72,7 +74,7 @@ class Worker:
             raise ValueError(f"capacity must be from 1 to {limits.MAX_CAPACITY}")
         executors = executors_of(handler, isolation, concurrency)
         self._host = host.rstrip("/")
-        self._space, self._token = space, token
+        self._space, self._token = space, token or os.environ.get("SPACES_WORKER_TOKEN", "")
         self._capacity = capacity
         self._retry = retry
         self._watcher = watcher or WorkerEvents()
