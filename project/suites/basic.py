@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 from typing import Final
 
+import requests
+
 from project.suites.bench import Bench
 from project.suites.check import Check
 from project.suites.client import Visitor
@@ -40,20 +42,28 @@ def _login_page(bench: Bench) -> None:
 
 
 def _wrong_password(bench: Bench) -> None:
-    visitor = bench.visitor()
-    expect_status(visitor.login(bench.username, secrets.token_hex(8)), 401, "login with a wrong password")
+    visitor, (name, _) = bench.visitor(), bench.stranger()
+    _expect_refused(bench, visitor.login(name, secrets.token_hex(8)), "login with a wrong password")
     _expect_logged_out(visitor)
 
 
 def _unknown_user(bench: Bench) -> None:
     visitor = bench.visitor()
-    expect_status(visitor.login(f"nobody_{secrets.token_hex(4)}", secrets.token_hex(8)), 401, "login of nobody")
+    answer = visitor.login(f"nobody_{secrets.token_hex(4)}", secrets.token_hex(8))
+    _expect_refused(bench, answer, "login of nobody")
     _expect_logged_out(visitor)
 
 
+def _expect_refused(bench: Bench, answer: requests.Response, what: str) -> None:
+    """A refused login; also one that has to wait, as a site that was guessed at for long may ask for."""
+    if answer.status_code == 429 and answer.headers.get("Retry-After", "").isdigit():
+        bench.notes.append(f"the site slows down guesses: try again in {answer.headers['Retry-After']} s")
+        return
+    expect_status(answer, 401, what)
+
+
 def _registration(bench: Bench) -> None:
-    name, password = f"tester_{secrets.token_hex(4)}", secrets.token_urlsafe(12)
-    expect_status(bench.visitor().register(name, password), 302, "registration")
+    name, password = bench.stranger()
     visitor = bench.visitor()
     expect_status(visitor.login(name, password), 302, "login of the new user")
     _expect_logged_in(visitor)

@@ -48,6 +48,7 @@ class Bench:
     made: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     _known: dict[str, Visitor] = field(default_factory=dict)
+    _stranger: tuple[str, str] | None = None
 
     def visitor(self) -> Visitor:
         """Somebody new, not logged in."""
@@ -64,6 +65,14 @@ class Bench:
             visitor.register(self.username, self.password)
             expect_status(visitor.login(self.username, self.password), 302, f"login of {self.username}")
         return visitor
+
+    def stranger(self) -> tuple[str, str]:
+        """Name and password of an account made for this run: what goes wrong with it hurts nobody."""
+        if self._stranger is None:
+            name, password = f"tester_{secrets.token_hex(4)}", secrets.token_urlsafe(12)
+            expect_status(self.visitor().register(name, password), 302, "registration")
+            self._stranger = name, password
+        return self._stranger
 
     def admin(self) -> Visitor:
         """The administrator, logged in once."""

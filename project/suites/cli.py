@@ -109,6 +109,7 @@ def _test_site(run: Run, bench: Bench, suite: str, only: Sequence[str], keep: bo
     names = list(SITE_SUITES) if suite == "all" else [suite]
     every = [check for name in names for check in SITE_SUITES[name]]
     chosen = _chosen(suite, every, only)
+    bench.visitor().greet()
     try:
         for name in names:
             checks = [check for check in SITE_SUITES[name] if check in chosen]

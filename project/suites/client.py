@@ -13,8 +13,10 @@ import requests
 
 from project.errors import SpacesError
 
-TIMEOUT_S: Final = 40.0
+CONNECT_S: Final = 5.0
+ANSWER_S: Final = 40.0
 """Longer than the site ever keeps a waiting call."""
+GREETING_S: Final = 10.0
 INPUTS: Final = ("prompt", "audio", "video", "file_upload")
 
 
@@ -45,6 +47,13 @@ class Visitor:
     def post(self, path: str, **options: Any) -> requests.Response:
         """POST to a path; redirects are not followed."""
         return self._call("POST", path, **options)
+
+    def greet(self) -> None:
+        """See whether anybody is there at all. Raises Unreachable."""
+        try:
+            self.get("/", timeout=(CONNECT_S, GREETING_S))
+        except NoAnswer:
+            raise Unreachable(f"Cannot reach {self.host}: no answer within {GREETING_S:g} s") from None
 
     def login(self, username: str, password: str) -> requests.Response:
         """Log in; the answer."""
@@ -87,8 +96,9 @@ class Visitor:
 
     def _call(self, method: str, path: str, **options: Any) -> requests.Response:
         began = time.monotonic()
+        options = {"timeout": (CONNECT_S, ANSWER_S), "allow_redirects": False, **options}
         try:
-            answer = self.session.request(method, self.host + path, timeout=TIMEOUT_S, allow_redirects=False, **options)
+            answer = self.session.request(method, self.host + path, **options)
         except requests.ConnectionError as error:
             raise Unreachable(
                 f"Cannot reach {self.host}: {_reason(error)}. Is the site running? Start it with: python run.py"

@@ -15,6 +15,7 @@ def set_up(bench: Bench, report: Report) -> int:
     """Make a space and print the guide's words; the exit code."""
     print(f"Creating test WebSocket space...\nHost: {bench.host}\nAdmin User: {bench.admin_user}\n", flush=True)
     try:
+        bench.visitor().greet()
         admin = bench.admin()
         name = _free_name(admin)
         answer, space_id = admin.make_space(name)

@@ -7,12 +7,13 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import requests
 
-from project.suites import bench
+from project.suites import bench, client
 from project.suites.page import Page
 from tests.conftest import LiveSite, Process
 from tests.suites.conftest import Told
@@ -164,6 +165,32 @@ def _hang_up(listener: socket.socket) -> None:
         except OSError:
             return
         connection.close()
+
+
+def test_nobody_answers(run_tool: RunTool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port that takes a call and says nothing is no site to run nineteen checks against."""
+    monkeypatch.setattr(client, "GREETING_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        told = run_tool("--host", host)
+    assert (told.exit_code, told.output) == (2, f"✗ Cannot reach {host}: no answer within 0.2 s\n")
+
+
+def test_guesses_may_be_slowed_down(site: LiveSite, run_tool: RunTool) -> None:
+    """However often the tool is run; the refusal must be one all the same."""
+    with liar_before(site.port) as liar:
+        liar.lie = lambda call, forward: _slows_down(forward(call))
+        told = run_tool("--host", liar.host, "--only", "refused")
+    assert told.exit_code == 0
+    assert told.output.count("the site slows down guesses: try again in 7 s") == 2
+
+
+def _slows_down(answer: Answer) -> Answer:
+    return (
+        replace(answer, status=429, headers=[("Retry-After", "7")])
+        if answer.status == 401 and not answer.json
+        else answer
+    )
 
 
 def test_a_site_that_goes_away(site: LiveSite, run_tool: RunTool) -> None:
