@@ -7,6 +7,7 @@ import json
 import logging
 import queue
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ from project.worker.outbox import Message, Outbox
 log = logging.getLogger("project.worker")
 DAMAGED = ".damaged"
 FLUSH_S = 5.0
+GRACE_S = 0.1
+"""A result is written when it has waited this long for its acknowledgement: most never are, and the disk is the
+model's. A worker killed within it loses a result that the site then asks for again."""
 
 
 class DiskOutbox(Outbox):
     """Keeps results in memory and, one file each, in ``folder``, which nobody else uses.
 
-    Writing is a thread's work and holds up no result on its way to the site: one that is acknowledged before its turn
-    comes is never written. A file is whole or not there, and durable once written. What cannot be read is put aside
+    Writing is a thread's work and holds up no result on its way to the site: one that is acknowledged within
+    ``GRACE_S`` is never written. A file is whole or not there, and durable once written. What cannot be read is put aside
     and logged; what cannot be written (a full disk) is logged, kept in memory, and tried again with the next result.
     """
 
@@ -33,28 +37,33 @@ class DiskOutbox(Outbox):
         self._folder = folder
         self._written: dict[str, Message] = {}
         self._unwritten: set[str] = set()
-        self._dirty: queue.SimpleQueue[str | threading.Event | None] = queue.SimpleQueue()
+        self._dirty: queue.SimpleQueue[tuple[float, str | threading.Event | None]] = queue.SimpleQueue()
         self.restored = self._load()
         self._thread = threading.Thread(target=self._write_all, name="outbox", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Write what is to be written, and end the thread."""
-        self._dirty.put(None)
+        self._dirty.put((self._clock(), None))
         self._thread.join(FLUSH_S)
 
     def flush(self, within_s: float = FLUSH_S) -> bool:
         """Wait until the disk has what is here; whether it has."""
         done = threading.Event()
-        self._dirty.put(done)
+        self._dirty.put((self._clock(), done))
         return done.wait(within_s) and not self._unwritten
 
     def _changed(self, *request_ids: str) -> None:
         for request_id in request_ids:
-            self._dirty.put(request_id)
+            self._dirty.put((self._clock() + GRACE_S, request_id))
 
     def _write_all(self) -> None:
-        while (item := self._dirty.get()) is not None:
+        while True:
+            due, item = self._dirty.get()
+            # What was put later is due later, so that nobody waits for more than one grace.
+            time.sleep(max(0.0, due - self._clock()))
+            if item is None:
+                return
             if isinstance(item, threading.Event):
                 item.set()
             else:
