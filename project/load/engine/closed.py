@@ -56,7 +56,7 @@ class ClosedDriver:
         """One user: connects, calls and thinks until it is one too many."""
         state = self._state
         chance = random.Random(state.plan.seed * 1_000_003 + number)
-        think_s = state.plan.think_of(number)
+        think_s, paced = state.plan.think_of(number), state.plan.rate_limit is not None
         session: Session | None = None
         try:
             while number < self._wanted and not state.stopping.is_set():
@@ -65,11 +65,11 @@ class ClosedDriver:
                     if session is None:
                         return
                     intended_us = now_us()
-                intended_us = await self._turn(intended_us)
+                if paced:
+                    intended_us = await self._turn(intended_us)
                 if number >= self._wanted or not state.may_start():
                     return
-                await self._call(session, intended_us)
-                intended_us = now_us()
+                intended_us = await self._call(session, intended_us)
                 if think_s:
                     intended_us += int(chance.expovariate(1 / think_s) * 1e6)
                     await self._think(intended_us)
@@ -95,7 +95,8 @@ class ClosedDriver:
         if not state.stopping.is_set():
             await state.sleeper.until(until_us)
 
-    async def _call(self, session: Session, intended_us: int) -> None:
+    async def _call(self, session: Session, intended_us: int) -> int:
+        """One call; when it ended."""
         state = self._state
         sent_us = now_us()
         state.in_flight += 1
@@ -106,7 +107,9 @@ class ClosedDriver:
             raise
         finally:
             state.in_flight -= 1
-        state.ended(intended_us, sent_us, now_us(), answer)
+        done_us = now_us()
+        state.ended(intended_us, sent_us, done_us, answer)
+        return done_us
 
     async def _connect(self, number: int, chance: random.Random, old: Session | None) -> Session | None:
         """A session, however long it takes; None when the user is no longer wanted."""

@@ -191,11 +191,12 @@ class Run:
         if not self._watchers:
             return
         recorder, counts = state.recorder, state.recorder.counts
+        latest = recorder.latest_us()
         histogram = recorder.histograms.get(RESPONSE)
         if histogram is not None and histogram.count:
             cuts = histogram.percentiles_us((50, 95, 99))
         else:
-            cuts = percentile_of_counts(recorder.latest_us(), (50, 95, 99))
+            cuts = percentile_of_counts(latest, (50, 95, 99))
         elapsed_s = (now_us() - recorder.start_us) / 1e6
         progress = Progress(
             status=status,

@@ -49,12 +49,13 @@ class State:
 
     def ended(self, intended_us: int, sent_us: int, done_us: int, answer: Answer) -> None:
         """Take one call's end."""
-        self.recorder.ended(intended_us, sent_us, done_us, failure=answer.failure, endpoint=answer.endpoint)
-        for metric, took_us in answer.stages.items():
-            self.recorder.observe(metric, took_us)
+        self.recorder.ended(intended_us, sent_us, done_us, answer.failure, answer.endpoint)
+        if answer.stages:
+            for metric, took_us in answer.stages.items():
+                self.recorder.observe(metric, took_us)
         for sink in self.sinks:
             sink(intended_us, sent_us, done_us, answer)
-        if answer.failure in CONNECTION_FAILURES:
+        if answer.failure and answer.failure in CONNECTION_FAILURES:
             self.connection_failed(done_us)
         else:
             self.silent_since_us = None

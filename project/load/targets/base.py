@@ -7,14 +7,12 @@ import errno
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import aiohttp
 
 from project.load.core.recorder import Recorder
-
-NO_STAGES: Mapping[str, int] = {}
 
 
 @dataclass(slots=True)
@@ -30,7 +28,7 @@ class Answer:
     """Of the answer."""
     message: str = ""
     """What the failure says of itself."""
-    stages: Mapping[str, int] = field(default_factory=lambda: NO_STAGES)
+    stages: Mapping[str, int] | None = None
     """Times (µs) of the parts of the call, by their metric's name."""
 
 

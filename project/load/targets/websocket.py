@@ -7,6 +7,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 
@@ -46,6 +47,9 @@ class WebSocketSession:
         self._futures: dict[int, asyncio.Future[int]] = {}
         self._closing = False
         self._broken = False
+        self._task: asyncio.Task[Any] | None = None
+        self._timed_out = 0
+        self._opening = f'{{"id": "{prefix}'
         self._reader = asyncio.create_task(self._read()) if shared or matching == "none" else None
 
     @property
@@ -62,32 +66,48 @@ class WebSocketSession:
         self._counts.bytes_sent += len(text)
         if self._matching == "order":
             self._order.append(number)
+        timer = asyncio.get_running_loop().call_later(self._timeout_s, self._time_out, number)
         try:
             if self._matching == "none":
                 ledger.waiting.discard(number)
                 await self._socket.send_str(text)
-                return Answer(endpoint=kind)
-            async with asyncio.timeout(self._timeout_s):
-                if self._reader is not None:
-                    size = await self._asked(number, text)
-                else:
-                    await self._socket.send_str(text)
-                    size = await self._receive(number)
+                return Answer("", kind)
+            if self._reader is not None:
+                size = await self._asked(number, text)
+            else:
+                self._task = asyncio.current_task()
+                await self._socket.send_str(text)
+                size = await self._receive(number)
         except TimeoutError:
             ledger.give_up(number)
             return Answer("timeout", kind)
         except asyncio.CancelledError:
+            if self._timed_out == number and self._task is not None and not self._task.uncancel():
+                ledger.give_up(number)
+                return Answer("timeout", kind)
             ledger.waiting.discard(number)
             raise
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             ledger.give_up(number)
             self._ended()
             return Answer(failure_of(error), kind, message=str(error))
+        finally:
+            timer.cancel()
         if size < 0:
             ledger.give_up(number)
             self._ended()
             return Answer("connection_closed", kind)
         return Answer("", kind, 0, size)
+
+    def _time_out(self, number: int) -> None:
+        """Wake the call with that number: its time is over. What ``asyncio.timeout`` does, at a third of its cost."""
+        future = self._futures.get(number)
+        if future is not None:
+            if not future.done():
+                future.set_exception(TimeoutError())
+        elif self._task is not None and number in self._ledger.waiting:
+            self._timed_out = number
+            self._task.cancel()
 
     async def _asked(self, number: int, text: str) -> int:
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -112,9 +132,18 @@ class WebSocketSession:
         if self._matching == "order":
             number = self._order.popleft() if self._order else None
         else:
-            number = correlation_of(data, self._prefix)
+            number = self._correlation(data)
         receipt = self._ledger.received(number, len(data))
         return number if receipt is Receipt.ANSWER and number is not None else 0
+
+    def _correlation(self, data: str | bytes) -> int | None:
+        # An answer that begins as the message did is recognised without reading all of it.
+        if isinstance(data, str) and data.startswith(self._opening):
+            start = len(self._opening)
+            number = data[start : data.find('"', start)]
+            if number.isdecimal():
+                return int(number)
+        return correlation_of(data, self._prefix)
 
     async def _read(self) -> None:
         with contextlib.suppress(aiohttp.ClientError, OSError):
