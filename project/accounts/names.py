@@ -16,8 +16,9 @@ _UNSEEN: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-
 
 
 def normal(username: str) -> str:
-    """The one form of a name, however it was typed."""
-    return unicodedata.normalize("NFKC", username).strip()
+    """The one form of a name, however it was typed; of what no database can hold, something nobody is called."""
+    storable = username.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
+    return unicodedata.normalize("NFKC", storable).strip()
 
 
 def checked(username: str) -> str:

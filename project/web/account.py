@@ -27,8 +27,8 @@ def overview() -> str:
     """One's logins, and how to end them."""
     found = current_caller()
     logins = current_site().accounts.sessions.of_user(found.user.id)
-    here = found.session.id if found.session is not None else ""
-    return render_template("account/overview.html", logins=logins, here=here, device_name=device_name)
+    current = found.session.id if found.session is not None else ""
+    return render_template("account/overview.html", logins=logins, current_login=current, device_name=device_name)
 
 
 @blueprint.post("/logins/<session_id>/end")

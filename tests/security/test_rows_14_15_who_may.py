@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import requests
@@ -290,7 +291,7 @@ def test_a_route_with_an_events_policy_stops_the_start() -> None:
 
 def test_an_event_without_a_policy_stops_the_start() -> None:
     class Told(EventNamespace):
-        handlers = {"known": policy("worker")(lambda: None), "forgotten": lambda: None}
+        handlers: ClassVar = {"known": policy("worker")(lambda: None), "forgotten": lambda: None}
 
     server = socketio.Server(async_mode="threading")
     server.register_namespace(Told("/told"))
