@@ -14,7 +14,7 @@ from tests.conftest import ROOT, LiveSite, Process
 
 OpenPage = Callable[..., Page]
 StartWorker = Callable[..., Process]
-SIZES = {"phone": {"width": 390, "height": 844}, "desktop": {"width": 1280, "height": 860}}
+SIZES = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1280, "height": 860}}
 WORKER = """
 import sys
 from project.worker import Result, Worker

@@ -20,6 +20,24 @@ def handler(job):
     job.sleep(0.2)
     return {}
 """
+STEPS = """
+def handler(job):
+    for step in range(10):
+        job.sleep(0.05)
+        job.progress(step / 10, f"step {step}")
+        yield f"word {step} "
+"""
+LISTEN = """() => {
+    window.heard = [];
+    const note = (records) => {
+        for (const {target} of records) {
+            const region = (target.nodeType === 1 ? target : target.parentElement)?.closest("[aria-live]");
+            const text = region?.textContent.trim();
+            if (text && region.getAttribute("aria-live") === "polite") heard.push(text);
+        }
+    };
+    new MutationObserver(note).observe(document.body, {subtree: true, childList: true, characterData: true});
+}"""
 HIDE = """hidden => {
     Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
     document.dispatchEvent(new Event("visibilitychange"));
@@ -236,3 +254,33 @@ def test_request_is_taken_once_when_its_answer_was_lost(site: LiveSite, start_wo
     expect(page.locator(".request .answer")).to_have_text("once")
     page.reload()
     expect(page.locator(".request")).to_have_count(1)
+
+
+def test_reader_hears_of_changes_not_of_every_step(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Spoken", STEPS)
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    expect(page.locator("#badge")).to_have_text("✓ Connected")
+    page.evaluate(LISTEN)
+    ask(page, "spoken")
+    expect(page.locator(".request .state")).to_have_text("Done", timeout=15000)
+    heard = page.evaluate("window.heard")
+    assert heard[:1] == ["Sending…"]
+    assert heard[-1] == "Done: spoken"
+    assert set(heard) <= {"Sending…", "Sent.", "Queued: spoken", "Running: spoken", "Done: spoken"}
+    assert len(heard) == len(set(heard))
+
+
+def test_form_is_filled_in_and_sent_by_keyboard(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Typed", ECHO)
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    expect(page.locator("#prompt")).to_be_enabled()
+    page.focus("#content")
+    order = []
+    for _ in range(2):
+        page.keyboard.press("Tab")
+        order.append(page.evaluate("document.activeElement.id"))
+    assert order == ["prompt", "send"]
+    page.focus("#prompt")
+    page.keyboard.type("typed")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".request .answer")).to_have_text("typed")

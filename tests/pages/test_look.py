@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
 
-from tests.conftest import LiveSite
-from tests.pages.conftest import OpenPage, log_in
+from tests.conftest import ROOT, LiveSite, Process, eventually
+from tests.pages.conftest import WORKER, OpenPage, log_in
 
 pytestmark = pytest.mark.slow
 CHECKS = (Path(__file__).parent / "look.js").read_text(encoding="utf-8")
@@ -20,9 +22,51 @@ KINDS = [
 ]
 
 
+UNFOLD = """() => {
+    for (const button of document.querySelectorAll("[data-part=fold]")) if (button.checkVisibility()) button.click();
+    for (const details of document.querySelectorAll("details")) details.open = true;
+}"""
+BODY = """
+import pathlib, tempfile
+from project.worker.mock.media import draw, speak
+
+def handler(job):
+    folder = pathlib.Path(tempfile.mkdtemp())
+    if job.prompt.startswith("fail"): raise ValueError("no such voice " * 20)
+    if job.prompt == "hold":
+        job.progress(0.4, "reading " * 30)
+        while not job.cancelled: job.sleep(0.05)
+    draw(folder / "rings.png", job.prompt)
+    speak(folder / "tones.wav", job.prompt)
+    (folder / ("long-name-" * 12 + ".csv")).write_text("a,b")
+    values = {"text_output": "word " * 200, "confidence": 0.9, "unbroken": "x" * 200}
+    return Result(values, sorted(folder.iterdir()))
+"""
+
+
 @pytest.fixture(scope="module")
-def addresses(site: LiveSite) -> dict[str, str]:
+def served(site: LiveSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A space with requests of every state: the newest is queued behind a running one."""
+    switches = {f"ws_enable_{kind}": "on" for kind in ("audio", "video", "file_upload")}
+    name = "Donaudampfschifffahrtsgesellschaftskapitänskajütenschlüssel"
+    space_id = site.make_space(name, description="What it does. " * 90, **switches)
+    code = tmp_path_factory.mktemp("look") / "worker.py"
+    code.write_text(WORKER.format(body=BODY), encoding="utf-8")
+    worker = Process(str(code), site.host, name, environment={"PYTHONPATH": str(ROOT)})
+    eventually(lambda: site.connected(space_id))
+    session = site.login()
+    for prompt in ("fail, please", "answer " * 60):
+        site.status(session, site.submit(session, space_id, prompt=prompt)["request_id"], wait=20)
+    for prompt in ("hold", "x" * 300):
+        site.submit(session, space_id, prompt=prompt)
+    yield space_id
+    worker.end()
+
+
+@pytest.fixture(scope="module")
+def addresses(site: LiveSite, served: str) -> dict[str, str]:
     """Each page's address, with something on it to see."""
+    requests = re.findall(r"/requests/\w{16,}", site.login().get(f"{site.host}/requests").text)
     switches = {f"ws_enable_{kind}": "on" for kind in ("audio", "video", "file_upload")}
     space_id = site.make_space("A space with a name of some length", description="What it does. " * 9, **switches)
     site.make_space("Twin", cover="😺", cover_type="emoji")
@@ -30,6 +74,9 @@ def addresses(site: LiveSite) -> dict[str, str]:
     return {
         "index": "/",
         "space": f"/ai_project/{space_id}",
+        "served": f"/ai_project/{served}",
+        **{f"request {number}": address for number, address in enumerate(requests)},
+        "description": f"/ai_project/{site.make_space('Told', card_type='link')}",
         "requests": "/requests",
         "dashboard": "/admin/",
         "add": "/admin/space/add",
@@ -57,6 +104,9 @@ def test_every_page(
         page.goto(site.host + address)
         assert page.evaluate("document.documentElement.dataset.bsTheme") == theme
         assert page.evaluate("document.documentElement.lang") == {"zh-CN": "zh-CN", "en-US": "en"}[locale]
+        if name == "served" or name.startswith("request "):
+            page.locator(".request-time").first.wait_for()
+        page.evaluate(UNFOLD)
         assert problems(page) == [], name
 
 
