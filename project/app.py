@@ -18,6 +18,7 @@ from project.relay.links import Links
 from project.relay.outlook import Outlook
 from project.relay.publish import Publisher
 from project.relay.registration import Registration
+from project.relay.retention import Retention
 from project.relay.service import Relay
 from project.relay.signals import Signals, ended_topic, logins_topic
 from project.relay.spaces import Spaces
@@ -90,7 +91,9 @@ def create_app(settings: Settings, clock: Clock | None = None, *, one_time_passw
     accounts = Accounts(store, runtime.run_blocking, clock, settings, keys)
     first_password = accounts.seed(one_time=one_time_password)
     signals = Signals(runtime.event)
-    relay, spaces, upkeep, publisher = _relay(flask, settings, store, accounts, links, vault, runtime, clock, signals)
+    relay, spaces, upkeep, publisher, retention = _relay(
+        flask, settings, store, accounts, links, vault, runtime, clock, signals
+    )
     console = make_console(
         settings, store, relay, spaces.get, signals.notify, publisher.space_changed, runtime, clock, keys
     )
@@ -98,7 +101,7 @@ def create_app(settings: Settings, clock: Clock | None = None, *, one_time_passw
     publisher.on_over(lambda r: None if signals.is_watched(ended_topic(r.id)) else console.inbox.request_ended(r))
     accounts.sessions.on_ended(lambda user_id: signals.notify([logins_topic(user_id)]))
     check_event_policies(flask.extensions["socketio"].server)
-    set_up_web(flask, Site(settings, relay, spaces, accounts, vault, links, runtime, console, clock))
+    set_up_web(flask, Site(settings, relay, spaces, accounts, vault, links, runtime, console, clock, retention))
     # Outermost, so that /socket.io and every error answer pass it too.
     flask.wsgi_app = Guard(flask.wsgi_app, settings)  # type: ignore[method-assign]
     return Application(flask, runtime, store, upkeep, console, alone, first_password)
@@ -125,7 +128,7 @@ def _relay(
     runtime: Runtime,
     clock: Clock,
     signals: Signals,
-) -> tuple[Relay, Spaces, Upkeep, Publisher]:
+) -> tuple[Relay, Spaces, Upkeep, Publisher, Retention]:
     """The relay and its sockets."""
     socketio = make_socketio(flask, settings, Gate(runtime, settings))
     link = SocketLink(socketio.server, runtime)
@@ -139,7 +142,30 @@ def _relay(
     spaces = Spaces(store.spaces, clock)
     outlook = Outlook(store, connections, clock)
     most = settings.max_attempts
-    relay = Relay(store, connections, link, publisher, dispatcher, signals, outlook, spaces, clock, max_attempts=most)
+    relay = Relay(
+        store,
+        connections,
+        link,
+        publisher,
+        dispatcher,
+        signals,
+        outlook,
+        spaces,
+        clock,
+        max_attempts=most,
+        quota=settings.quota,
+    )
+
+    def remove_files(file_ids: tuple[str, ...]) -> None:
+        for file_id in file_ids:
+            runtime.run_blocking(vault.remove, file_id)
+
+    retention = Retention(store, publisher, remove_files, clock, settings.quota)
+
+    def tidy() -> None:
+        accounts.tidy()
+        retention.purge()
+
     spaces.tell(relay)
     attempts = Attempts(store, connections, publisher, dispatcher, clock, lease_s=lease_s)
     registration = Registration(
@@ -153,11 +179,11 @@ def _relay(
         publisher,
         dispatcher,
         relay,
-        accounts.tidy,
+        tidy,
         sweep_files,
         runtime,
         clock,
         node_id=node_id,
         lease_s=lease_s,
     )
-    return relay, spaces, upkeep, publisher
+    return relay, spaces, upkeep, publisher, retention

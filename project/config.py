@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from project.core.quotas import NONE, Quota
 from project.errors import SettingInvalid
 
 
@@ -66,6 +67,14 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("register_s", float, 10.0, "Seconds a connection has to register as a worker."),
     Setting("worker_messages_per_s", int, 2000, "Messages a second of one worker; more of them wait."),
     Setting("max_upload_bytes", int, 200 * 1024 * 1024, "Largest submission, all files together."),
+    Setting(
+        "quota_requests_per_minute",
+        int,
+        0,
+        "Requests a minute of one person, over all spaces; 0: 300, and any number on a development site.",
+    ),
+    Setting("quota_open_requests", int, 0, "Open requests of one person; 0: 200, and any on a development site."),
+    Setting("quota_kept_bytes", int, 0, "Bytes of files kept of one person; 0: 10 GB, and any on a development site."),
     Setting("clamd", str, "", "A clamd that scans files before they are kept: host:port or a path; empty means none."),
     Setting(
         "ping_interval_s", int, 5, "Seconds between pings to a worker; whole ones, as the handshake tells no other."
@@ -87,6 +96,14 @@ _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9
 _CLAMD: Final = re.compile(r"/.+|\[[0-9a-f:.]+\]:[0-9]{1,5}|[A-Za-z0-9_.-]+:[0-9]{1,5}")
 _HOST_NAME: Final = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
 REGISTRATION: Final = ("open", "closed")
+_MAY_BE_0: Final = (
+    "port",
+    "proxy_hops",
+    "quota_requests_per_minute",
+    "quota_open_requests",
+    "quota_kept_bytes",
+)
+USUAL_QUOTA: Final = Quota(per_minute=300, open=200, kept_bytes=10 * 1024**3)
 ASYNC_MODES: Final = ("eventlet", "gevent", "threading")
 
 
@@ -113,6 +130,9 @@ class Settings:
     register_s: float = 10.0
     worker_messages_per_s: int = 2000
     max_upload_bytes: int = 200 * 1024 * 1024
+    quota_requests_per_minute: int = 0
+    quota_open_requests: int = 0
+    quota_kept_bytes: int = 0
     clamd: str = ""
     ping_interval_s: int = 5
     ping_timeout_s: int = 5
@@ -147,10 +167,10 @@ class Settings:
         for row in TABLE:
             if row.kind is int and not isinstance(getattr(self, row.name), int):
                 raise SettingInvalid(f"{row.variable} must be a whole number", field=row.name)
-            if row.kind in (float, int) and row.name not in ("port", "proxy_hops") and getattr(self, row.name) <= 0:
+            if row.kind in (float, int) and row.name not in _MAY_BE_0 and getattr(self, row.name) <= 0:
                 raise SettingInvalid(f"{row.variable} must be above 0", field=row.name)
-        if self.proxy_hops < 0:
-            raise SettingInvalid("SPACES_PROXY_HOPS must be 0 or more", field="proxy_hops")
+            if row.name in _MAY_BE_0 and getattr(self, row.name) < 0:
+                raise SettingInvalid(f"{row.variable} must be 0 or more", field=row.name)
         self._check_names()
         if self.heartbeat_s * 2 > self.lease_s:
             raise SettingInvalid("SPACES_LEASE_S must be at least twice SPACES_HEARTBEAT_S", field="lease_s")
@@ -190,6 +210,16 @@ class Settings:
         """``cors_origins``, one by one; the site's own public origin is among them if there are any."""
         listed = _listed(self.cors_origins)
         return (*listed, self.public_origin.rstrip("/")) if listed and self.public_origin else listed
+
+    @property
+    def quota(self) -> Quota:
+        """What one person may use, administrators aside. Whoever reaches a development site has its machine."""
+        usual = NONE if self.development_logins else USUAL_QUOTA
+        return Quota(
+            per_minute=self.quota_requests_per_minute or usual.per_minute,
+            open=self.quota_open_requests or usual.open,
+            kept_bytes=self.quota_kept_bytes or usual.kept_bytes,
+        )
 
     @property
     def development_logins(self) -> bool:

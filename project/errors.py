@@ -317,6 +317,34 @@ class RateLimited(TryLater):
     status = 429
 
 
+class TooManyRequests(TryLater):
+    """You have sent as many requests as you may in a minute."""
+
+    code = "too_many_requests"
+    status = 429
+
+
+class TooManyOpen(TryLater):
+    """As many of your requests are open as you may have at once."""
+
+    code = "too_many_open"
+    status = 429
+
+
+class TooMuchKept(TryLater):
+    """Your files take as much room as you may have; delete requests you no longer need."""
+
+    code = "too_much_kept"
+    status = 429
+
+
+class TooSoon(TryLater):
+    """A request can be deleted a minute after it was sent."""
+
+    code = "too_soon"
+    status = 429
+
+
 class TooManyConnections(TryLater):
     """Too many connections from your address at once."""
 

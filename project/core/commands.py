@@ -9,6 +9,7 @@ from typing import Any
 from project.core.leases import Verdict
 from project.core.model import Request, StoredFile
 from project.core.ordering import Order
+from project.core.quotas import NONE, Quota
 from project.core.states import Status
 
 
@@ -37,6 +38,7 @@ class Submit:
     key: str = ""
     fingerprint: str = ""
     key_age_s: float = 86400.0
+    quota: Quota = NONE
     retry_of: str | None = None
 
 
@@ -50,6 +52,14 @@ class Submitted:
     request: Request
     position: int | None
     repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """Requests that are forgotten, and the files that lie on the disk for nobody now."""
+
+    request_ids: tuple[str, ...] = ()
+    file_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

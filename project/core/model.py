@@ -59,7 +59,7 @@ class SpaceSettings:
     """What an operator decides about a space (the guide's form fields, and the relay's limits).
 
     ``max_queue_per_user`` 0: no bound but the queue's own. ``capacity``: how many requests one worker may have at
-    hand; 0: as many as it asks for.
+    hand; 0: as many as it asks for. ``retention_days``: how long a request is kept once it is over; 0: for ever.
     """
 
     name: str
@@ -80,6 +80,7 @@ class SpaceSettings:
     queue_while_offline: bool = False
     run_timeout_s: float = 120.0
     queue_timeout_s: float = 3600.0
+    retention_days: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

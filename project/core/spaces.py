@@ -56,6 +56,7 @@ NUMBERS: Final = (
     Number("max_queue_per_user", "ws_max_queue_per_user", 0, 100_000),
     Number("run_timeout_s", "ws_run_timeout_seconds", 1, 86400, whole=False),
     Number("queue_timeout_s", "ws_queue_timeout_seconds", 1, 7 * 86400, whole=False),
+    Number("retention_days", "ws_retention_days", 0, 3650, whole=False),
     Number("max_workers", "ws_max_workers", 1, 64),
     Number("capacity", "ws_capacity", 0, 1024),
 )

@@ -10,6 +10,7 @@ from typing import Any
 from project.clock import Clock
 from project.core import leases
 from project.core.model import Request, Space, StoredFile, User
+from project.core.quotas import NONE, Quota
 from project.core.reasons import DEAD_LETTERS
 from project.core.states import Status
 from project.core.submission import Submission, fingerprint
@@ -46,6 +47,7 @@ class Relay:
         clock: Clock,
         *,
         max_attempts: int,
+        quota: Quota = NONE,
     ):
         self._store = store
         self._connections = connections
@@ -57,6 +59,7 @@ class Relay:
         self._spaces = spaces
         self._clock = clock
         self._max_attempts = max_attempts
+        self._quota = quota
 
     def submit(self, space: Space, user: User, submission: Submission, *, key: str = "") -> Submitted:
         """Keep a request, durably, and hand it out when its turn comes.
@@ -138,6 +141,7 @@ class Relay:
                     key=key,
                     fingerprint=fingerprint(space.id, submission) if key else "",
                     key_age_s=KEY_AGE_S,
+                    quota=NONE if user.is_admin or retry_of else self._quota,
                     retry_of=retry_of,
                     max_attempts=self._max_attempts,
                     files=tuple(replace(file, request_id=request_id) for file in submission.files),

@@ -11,7 +11,19 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from project.core.commands import Claim, Finish, Finished, Kept, Renew, Report, Resume, Resumed, Submit, Submitted
+from project.core.commands import (
+    Claim,
+    Finish,
+    Finished,
+    Kept,
+    Purged,
+    Renew,
+    Report,
+    Resume,
+    Resumed,
+    Submit,
+    Submitted,
+)
 from project.core.model import (
     Request,
     Space,
@@ -39,6 +51,7 @@ __all__ = [
     "Page",
     "Pending",
     "PresenceStore",
+    "Purged",
     "Renew",
     "Report",
     "RequestStore",
@@ -67,7 +80,8 @@ class RequestStore(Protocol):
     def submit(self, command: Submit) -> Submitted:
         """Keep a request, or find the one its key stands for.
 
-        Raises SpaceNotFound, RateLimited (with ``retry_after_s``), QueueFull, OwnQueueFull, KeyReused, AlreadyRetried.
+        Raises SpaceNotFound, RateLimited (with ``retry_after_s``), QueueFull, OwnQueueFull, KeyReused, AlreadyRetried,
+        and for the person's quota TooManyRequests, TooManyOpen, TooMuchKept.
         """
 
     def claim(self, command: Claim) -> tuple[Request, ...]:
@@ -131,6 +145,12 @@ class RequestStore(Protocol):
 
         With ``codes``, only those that failed for one of these reasons.
         """
+
+    def forget(self, request_id: str) -> Purged:
+        """Forget one request that is over, with its history, its key and its files; nothing if it is open."""
+
+    def purge(self, space_id: str | None, *, before: float, limit: int) -> Purged:
+        """Forget requests of a space (None: of spaces that are gone) that ended before then, the oldest first."""
 
     def keyed(self, user_id: str, key: str, *, since: float) -> Kept | None:
         """What a person's idempotency key stands for, if it was used after ``since``."""

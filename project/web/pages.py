@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from project.errors import FieldInvalid, SpacesError
+from project.relay.retention import kept_until
 from project.web.answers import wants_json
 from project.web.covers import cover_of
 from project.web.i18n import COOKIE, LANGUAGES
@@ -84,13 +85,14 @@ def one_request(request_id: str) -> str:
     """The lasting page of one request."""
     view = current_site().relay.view(request_id, current_user())
     note_view(view.request)
-    spaces = {space.id: space for space in current_site().spaces.all()}
+    space = next((one for one in current_site().spaces.all() if one.id == view.request.space_id), None)
     return render_template(
         "request.html",
         view=view,
         told=view.as_dict(),
         whole=json.dumps(view.request.result, ensure_ascii=False, indent=2),
-        space=spaces.get(view.request.space_id),
+        space=space,
+        kept_until=kept_until(view.request, space.settings if space else None),
     )
 
 

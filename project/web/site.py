@@ -13,6 +13,7 @@ from project.accounts.service import Accounts
 from project.clock import Clock
 from project.config import Settings
 from project.relay.links import Links
+from project.relay.retention import Retention
 from project.relay.service import Relay
 from project.relay.spaces import Spaces
 from project.rpc.console import Console
@@ -33,6 +34,7 @@ class Site:
     runtime: Runtime
     console: Console
     clock: Clock
+    retention: Retention
 
 
 def current_site() -> Site:

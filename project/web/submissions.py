@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, cast
 
-from flask import Blueprint, jsonify, request
+from flask import Blueprint, jsonify, redirect, request, url_for
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
@@ -16,6 +16,7 @@ from project.core.commands import Submitted
 from project.core.model import FileField, Space
 from project.core.submission import FILE_FIELDS, check_fields, check_key
 from project.errors import FieldInvalid, WorkerOffline
+from project.web.answers import is_form
 from project.web.forms import leads_to_request
 from project.web.notes import note, note_view
 from project.web.policy import current_user, policy
@@ -101,6 +102,20 @@ def cancel(request_id: str) -> Response:
     if view.request.user_id != user.id:
         note("request_cancelled", request_id, f"of {view.request.username}")
     return _fresh(jsonify(view.as_dict()))
+
+
+@blueprint.post("/delete/<request_id>")
+@policy("user")
+def delete(request_id: str) -> Response:
+    """Forget a request that is over, with its result and its files, for good."""
+    site, user = current_site(), current_user()
+    view = site.relay.view(request_id, user)
+    site.retention.delete(view.request, user)
+    if view.request.user_id != user.id:
+        note("request_deleted", request_id, f"of {view.request.username}")
+    if is_form():
+        return redirect(url_for("pages.requests"), 303)
+    return _fresh(jsonify(success=True, request_id=request_id))
 
 
 def _fields() -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 
 from project.core.notices import EVERYBODY, NOBODY, Notice, NoticeCount
-from project.storage.memory.requests import Done
+from project.storage.memory.done import Done
 
 
 class MemoryInbox:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Generic, TypeVar
 
-from project.core import leases, limits, moves
+from project.core import leases, limits, moves, quotas
 from project.core.leases import Verdict
 from project.core.model import Request, StoredFile, Transition
 from project.core.ordering import Line, turn_of
+from project.core.quotas import size_of
 from project.core.states import Status
 from project.errors import AlreadyRetried, KeyReused, SpaceNotFound
+from project.storage.memory.counting import ended_before, usage_of
+from project.storage.memory.done import Done
 from project.storage.port import (
     Claim,
     Finish,
@@ -20,6 +22,7 @@ from project.storage.port import (
     Kept,
     Page,
     Pending,
+    Purged,
     Renew,
     Report,
     Resume,
@@ -27,27 +30,6 @@ from project.storage.port import (
     Submit,
     Submitted,
 )
-
-T = TypeVar("T")
-
-
-class Done(Generic[T]):
-    """An answer that is there already."""
-
-    def __init__(self, value: T):
-        self._value = value
-
-    def wait(self) -> T:
-        """The answer."""
-        return self._value
-
-    def result(self) -> T:
-        """The answer."""
-        return self._value
-
-    def on_done(self, listener: Callable[[Pending[T]], None]) -> None:
-        """Call ``listener`` now."""
-        listener(self)
 
 
 class MemoryRequests:
@@ -80,8 +62,10 @@ class MemoryRequests:
                 raise SpaceNotFound
             if command.retry_of and self.retries([command.retry_of]):
                 raise AlreadyRetried
+            used = usage_of(self._requests.values(), self._files.values(), command)
+            refusal = quotas.refuse(command.quota, used, now=command.now, size_bytes=size_of(command.files))
             line = self._line(command)
-            refusal = limits.refuse_submission(command, line, last_at=self._last_at(command))
+            refusal = refusal or limits.refuse_submission(command, line, last_at=self._last_at(command))
             if refusal is not None:
                 raise refusal
             self._last_seq += 1
@@ -278,6 +262,18 @@ class MemoryRequests:
             ]
             return Page(tuple(found[:limit]), found[limit - 1].seq if len(found) > limit else None)
 
+    def forget(self, request_id: str) -> Purged:
+        """See the port."""
+        with self._lock:
+            found = self._requests.get(request_id)
+            return self._forget([found] if found is not None and found.is_over else [])
+
+    def purge(self, space_id: str | None, *, before: float, limit: int) -> Purged:
+        """See the port."""
+        with self._lock:
+            has_space = None if space_id is not None else self._has_space
+            return self._forget(ended_before(self._requests.values(), space_id, has_space, before)[:limit])
+
     def keyed(self, user_id: str, key: str, *, since: float) -> Kept | None:
         """See the port."""
         found = self._keys.get((user_id, key))
@@ -356,6 +352,15 @@ class MemoryRequests:
             first_turn=min((request.turn for request in waiting if not request.attempt), default=None),
             own_last_turn=max((request.turn for request in own if not request.attempt), default=None),
         )
+
+    def _forget(self, requests: Sequence[Request]) -> Purged:
+        ids = {request.id for request in requests}
+        file_ids = tuple(file.id for file in self._files.values() if file.request_id in ids)
+        self._files = {file.id: file for file in self._files.values() if file.request_id not in ids}
+        for request_id in ids:
+            del self._requests[request_id], self._history[request_id]
+        self._keys = {name: kept for name, kept in self._keys.items() if kept[0].request_id not in ids}
+        return Purged(tuple(request.id for request in requests), file_ids)
 
     def _last_at(self, command: Submit) -> float | None:
         of_person = (

@@ -12,8 +12,21 @@ from project.core.leases import Verdict
 from project.core.model import Request, StoredFile, Transition
 from project.core.states import OPEN, Status
 from project.runtime import Completion
-from project.storage.port import Claim, Finish, Finished, Kept, Page, Renew, Report, Resume, Resumed, Submit, Submitted
-from project.storage.sql import keys, queries, rows, schema
+from project.storage.port import (
+    Claim,
+    Finish,
+    Finished,
+    Kept,
+    Page,
+    Purged,
+    Renew,
+    Report,
+    Resume,
+    Resumed,
+    Submit,
+    Submitted,
+)
+from project.storage.sql import keys, queries, retention, rows, schema
 from project.storage.sql.lane import Lane, Work
 from project.storage.sql.prepared import Prepared
 from project.storage.sql.submitting import submit
@@ -311,6 +324,14 @@ class SqlRequests:
         query = queries.newest_first(user_id, space_id, codes, limit=limit + 1, before_seq=before_seq)
         found = self._read(lambda connection: [rows.request_of(row) for row in connection.execute(query)])
         return Page(tuple(found[:limit]), found[limit - 1].seq if len(found) > limit else None)
+
+    def forget(self, request_id: str) -> Purged:
+        """See the port."""
+        return self._write(lambda connection: retention.forget(connection, request_id))
+
+    def purge(self, space_id: str | None, *, before: float, limit: int) -> Purged:
+        """See the port."""
+        return self._write(lambda connection: retention.purge(connection, space_id, before, limit))
 
     def keyed(self, user_id: str, key: str, *, since: float) -> Kept | None:
         """See the port."""

@@ -8,14 +8,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from project.core import limits, moves
+from project.core import limits, moves, quotas
 from project.core.model import Request
 from project.core.ordering import Line, turn_of
+from project.core.quotas import Usage
 from project.core.states import OPEN, Status
 from project.errors import AlreadyRetried, SpaceNotFound
 from project.storage.port import Kept, Submit, Submitted
 from project.storage.sql import keys, rows, schema
 from project.storage.sql.prepared import Prepared
+from project.storage.sql.usage import usage_of
 
 _T = schema.requests
 _QUEUED = _T.c.status == Status.QUEUED.value
@@ -74,6 +76,7 @@ def submit(connection: sa.Connection, commands: Sequence[Submit]) -> list[Any]:
     lines = _lines(connection, commands)
     last = _last_submissions(connection, commands)
     retried = _retried(connection, commands)
+    usage = usage_of(connection, commands)
     kept = keys.known(connection, [command for command in commands if command.key])
     outcomes: list[Any] = []
     accepted: list[tuple[int, Request]] = []
@@ -82,13 +85,16 @@ def submit(connection: sa.Connection, commands: Sequence[Submit]) -> list[Any]:
         if earlier is not None:
             outcomes.append(keys.judge(earlier, command))
             continue
-        refusal = _refusal(command, known, retried, lines, last)
+        refusal = _refusal(command, known, retried, lines, last, usage)
         outcomes.append(refusal)
         if refusal is None:
             line = lines.of(command)
             request = moves.submitted(command, turn_of(command.order, line))
             lines.grow(command, request.turn)
             last[command.space_id, command.user_id] = command.now
+            if command.user_id in usage:
+                used = usage[command.user_id]
+                usage[command.user_id] = used.with_request(command.now, quotas.size_of(command.files))
             accepted.append((len(outcomes) - 1, request))
             if command.key:
                 kept[command.user_id, command.key] = Kept(command.fingerprint, command.id)
@@ -100,12 +106,22 @@ def submit(connection: sa.Connection, commands: Sequence[Submit]) -> list[Any]:
 
 
 def _refusal(
-    command: Submit, known: set[str], retried: set[str], lines: _Lines, last: Mapping[Person, float]
+    command: Submit,
+    known: set[str],
+    retried: set[str],
+    lines: _Lines,
+    last: Mapping[Person, float],
+    usage: Mapping[str, Usage],
 ) -> Exception | None:
     if command.space_id not in known:
         return SpaceNotFound()
     if command.retry_of in retried:
         return AlreadyRetried()
+    used = usage.get(command.user_id)
+    if used is not None:
+        refusal = quotas.refuse(command.quota, used, now=command.now, size_bytes=quotas.size_of(command.files))
+        if refusal is not None:
+            return refusal
     return limits.refuse_submission(command, lines.of(command), last_at=last.get((command.space_id, command.user_id)))
 
 
