@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 PORT ?= 5001
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup run test fast lint types arch check bench routes reference translations clean
+.PHONY: help setup run test fast lint types arch check bench bench-load routes reference translations clean
 
 help: ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ check: lint types arch ## all checks that run nothing
 
 bench: $(STAMP) ## measure the relay
 	$(PY) bench/run.py
+
+bench-load: $(STAMP) ## measure the load engine beside bare loops (and Locust, with the extra bench)
+	$(PY) bench/load.py
 
 routes: $(STAMP) ## list every address of the site, and who may use it
 	@$(PY) -m tools.routes
