@@ -69,10 +69,8 @@ export class Live {
     this.heard = Date.now();
     source.addEventListener("open", () => { this.failures = 0; });
     source.addEventListener("space", (event) => this.hear(() => this.onSpace(JSON.parse(event.data))));
-    source.addEventListener("request", (event) => this.hear(() => {
-      this.onRequest(streamed, JSON.parse(event.data));
-      this.open(); // once it is over, the next open one is streamed
-    }));
+    // Once it is over, the next open one is streamed: from the next round on, for others listen to this stream, too.
+    source.addEventListener("request", (event) => this.hear(() => this.onRequest(streamed, JSON.parse(event.data))));
     source.addEventListener("error", () => {
       // A lost connection is taken up again by the browser itself; a refusal is not.
       if (source.readyState !== EventSource.CLOSED || this.source !== source) return;
@@ -100,7 +98,7 @@ export class Live {
     if (this.away) return;
     if (slept) this.close();
     const heard = this.streaming && Date.now() - this.heard < SILENCE_MS;
-    this.askSome(this.openRequests().slice(heard ? 1 : 0));
+    this.askSome(this.openRequests().filter((id) => !heard || id !== this.streamed));
     if (!heard) {
       this.heard = Date.now();
       this.askSpace();

@@ -6,6 +6,7 @@ import re
 import signal
 
 import pytest
+import requests
 from playwright.sync_api import Page, Request, Route, expect
 
 from tests.conftest import LiveSite, eventually
@@ -284,3 +285,19 @@ def test_form_is_filled_in_and_sent_by_keyboard(site: LiveSite, start_worker: St
     page.keyboard.type("typed")
     page.keyboard.press("Control+Enter")
     expect(page.locator(".request .answer")).to_have_text("typed")
+
+
+def test_end_seen_on_the_page_does_not_stay_in_the_inbox(
+    site: LiveSite, start_worker: StartWorker, open_page: OpenPage
+) -> None:
+    space_id = serve(site, start_worker, "Read", ECHO)
+    form = {"username": "sees.it", "password": "long enough words"}
+    assert requests.post(f"{site.host}/register", data=form).status_code == 200
+    page = open_page()
+    log_in(page, site, form["username"], form["password"])
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    with page.expect_response("**/inbox/read"):
+        ask(page, "seen here")
+    expect(page.locator(".request .answer")).to_have_text("seen here")
+    expect(page.locator(".bell-count")).to_be_hidden()
+    expect(page.locator("#toasts .toast-notice")).to_have_count(0)
