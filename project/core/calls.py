@@ -72,7 +72,8 @@ class Search:
     """What to find in the log, newest first; None or empty means anything.
 
     ``outcome`` is an ``Outcome``, ``failure`` for all that are not a success, or a request's status. ``text`` is
-    looked for in ids, callers, errors and parameters, whatever the case. ``before`` continues a listing (a ``seq``).
+    looked for in ids, callers, errors and parameters, whatever the case. Without ``tests`` the calls of load runs are
+    left out. ``before`` continues a listing (a ``seq``).
     """
 
     method: str = ""
@@ -81,6 +82,7 @@ class Search:
     until: float | None = None
     text: str = ""
     test_id: str = ""
+    tests: bool = True
     before: int | None = None
     limit: int = 50
 

@@ -56,6 +56,7 @@ def make_console(
     calls = Calls(store.calls, Services(inbox, relay, find_space, probe_site), runtime, clock)
     load = LoadTests(
         store.runs,
+        store.accounts,
         inbox,
         runtime,
         clock,

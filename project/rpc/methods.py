@@ -19,13 +19,14 @@ MOST_TIMEOUT_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One method. ``timeout_s`` is what a call gets that asks for no other."""
+    """One method. ``timeout_s`` is what a call gets that asks for no other; ``waits`` if it waits for somebody else."""
 
     name: str
     about: str
     timeout_s: float
     run: Run
     fields: tuple[Field, ...] = ()
+    waits: bool = False
 
     def check(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters as the method takes them. Raises InvalidParams naming the field."""
@@ -82,9 +83,16 @@ METHODS: Final[tuple[Method, ...]] = (
             Field("prompt", "What is asked.", required=True, most=MOST_PROMPT_CHARS, sample="hello"),
             Field("params", "Parameters for the worker's handler.", kind="object"),
         ),
+        waits=True,
     ),
     Method("space.status", "Whether a space is served, and its queue", 10.0, actions.space_status, (_SPACE,)),
-    Method("websocket.check", "Open a WebSocket to the site as a worker would, and close it", 10.0, actions.websocket),
+    Method(
+        "websocket.check",
+        "Open a WebSocket to the site as a worker would, and close it",
+        10.0,
+        actions.websocket,
+        waits=True,
+    ),
     Method("system.ping", "Do nothing: what a call costs at least", 5.0, actions.ping),
 )
 _BY_NAME: Final = {method.name: method for method in METHODS}

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 from project.clock import Clock
 from project.core.calls import Call, Relayed, Search, Statistics, verdict
 from project.core.model import Space, Worker
+from project.core.notices import Notice, NoticeCount
 from project.rpc.methods import METHODS
 from project.storage.port import Store
 
@@ -116,6 +117,19 @@ class Monitor:
             found += self._store.calls.relayed(search)
         return tuple(sorted(found, key=lambda one: -one.at)[: search.limit])
 
+    def export(self, search: Search, source: str, most: int) -> tuple[Call | Relayed, ...]:
+        """``recent`` for a file: more of it."""
+        return self.recent(replace(search, limit=most), source)
+
+    def notices(self, window_s: float) -> tuple[NoticeCount, ...]:
+        """How many notices were sent in the last ``window_s``, by kind and type."""
+        since = self._clock() - window_s
+        return self._fresh(("notices", window_s), FRESH_S, lambda: self._store.inbox.counts(since=since))
+
+    def latest_notices(self, limit: int) -> tuple[Notice, ...]:
+        """The newest notices to anybody."""
+        return self._store.inbox.latest(limit=limit)
+
     def methods(self, window_s: float = DAY_S, *, tests: bool = False) -> tuple[Compared, ...]:
         """Every method, called or not: the last ``window_s`` against the week before it."""
 
@@ -164,8 +178,3 @@ def totals(compared: Iterable[Compared]) -> tuple[int, int]:
 
 def _compared(now: Statistics, before: Statistics | None) -> Compared:
     return Compared(now, before, verdict(now, before))
-
-
-def export_search(search: Search, most: int) -> Search:
-    """The same search for a file: more of it."""
-    return replace(search, limit=most)

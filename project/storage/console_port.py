@@ -24,7 +24,10 @@ class CallStore(Protocol):
         """Calls that match, newest first."""
 
     def statistics(self, *, since: float, until: float, tests: bool) -> tuple[Statistics, ...]:
-        """By method, of the calls that began in ``[since, until)``; those of load runs only with ``tests``."""
+        """By method, of the calls that began in ``[since, until)``; those of load runs only with ``tests``.
+
+        What was called by a name that no method has is in no group.
+        """
 
     def minutes(self, *, since: float, until: float) -> Mapping[int, tuple[int, int]]:
         """Calls that began and relay requests that ended in each minute since the epoch: ``(count, failures)``."""

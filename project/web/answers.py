@@ -6,11 +6,15 @@ from typing import Final
 
 from flask import request
 
+CONSOLE: Final = "/cfg/ipc/"
 FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 def wants_json() -> bool:
-    """Whether to answer in JSON: the relay's own routes do, but to forms; others when the client prefers it."""
+    """Whether to answer in JSON: the relay's own routes do, but to forms; the console's do, but for its page; others
+    when the client prefers it."""
+    if request.path.startswith(CONSOLE) and request.path != CONSOLE:
+        return True
     if request.path.startswith("/websockets/"):
         return not is_form()
     best = request.accept_mimetypes.best_match(["text/html", "application/json"], default="text/html")

@@ -12,6 +12,10 @@ from project.web import (
     admin,
     audit,
     auth,
+    console,
+    console_charts,
+    console_openapi,
+    console_testing,
     files,
     health,
     inbox,
@@ -41,6 +45,10 @@ BLUEPRINTS: Final[tuple[Blueprint, ...]] = (
     inbox.blueprint,
     people.blueprint,
     audit.blueprint,
+    console.blueprint,
+    console_testing.blueprint,
+    console_openapi.blueprint,
+    console_charts.blueprint,
     health.blueprint,
 )
 

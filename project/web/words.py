@@ -143,6 +143,19 @@ AUDIT: Final[dict[str, LazyString]] = {
 """Every kind of entry of the audit log."""
 
 
+METHODS: Final[dict[str, LazyString]] = {
+    "notification.send": _("Send notification to user"),
+    "notification.broadcast": _("Broadcast to all users"),
+    "workspace.file_changed": _("Notify file change: who has the space open sees it anew"),
+    "session.message": _("Send session message: it appears on the open pages of its recipient"),
+    "space.infer": _("Run a request through the relay and wait for its result"),
+    "space.status": _("Whether a space is served, and its queue"),
+    "websocket.check": _("Open a WebSocket to the site as a worker would, and close it"),
+    "system.ping": _("Do nothing: what a call costs at least"),
+}
+"""What each method that can be called is for."""
+
+
 def audit_words(kind: str) -> str:
     """What a kind of entry of the audit log is called."""
     return str(AUDIT.get(kind, kind))

@@ -61,6 +61,7 @@ def test_calls_are_found(store: Store) -> None:
         (Search(text="ünÏCODE", limit=1), ["c5"]),
         (Search(text="100x"), []),
         (Search(test_id="t"), ["c5"]),
+        (Search(tests=False, limit=1), ["c4"]),
     ]:
         assert ids(store.calls.find(search)) == expected, search
 
@@ -70,6 +71,7 @@ def test_statistics_are_nearest_ranks(store: Store) -> None:
         store.calls.add(call(number))
     store.calls.add(call(21, method="other", outcome=Outcome.REMOTE_ERROR))
     store.calls.add(call(22, test_id="t", duration_ms=9999.0))
+    store.calls.add(call(23, method="nope", outcome=Outcome.UNKNOWN_METHOD, at=1022.0))
     found = store.calls.statistics(since=1000.0, until=2000.0, tests=False)
     assert found == (
         Statistics("notification.send", 20, 0, 10.0, 19.0, 1020.0),
@@ -77,7 +79,7 @@ def test_statistics_are_nearest_ranks(store: Store) -> None:
     )
     assert store.calls.statistics(since=1000.0, until=2000.0, tests=True)[0].count == 21
     assert store.calls.statistics(since=1021.0, until=1021.5, tests=False)[0].name == "other"
-    assert store.calls.minutes(since=1000.0, until=1030.0) == {16: (19, 0), 17: (3, 1)}
+    assert store.calls.minutes(since=1000.0, until=1030.0) == {16: (19, 0), 17: (4, 2)}
 
 
 def test_retention_takes_tests_first(store: Store) -> None:

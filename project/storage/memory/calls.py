@@ -49,7 +49,9 @@ class MemoryCalls:
         return _grouped(
             ((call.method, ""), call.duration_ms, call.outcome is not Outcome.SUCCESS, call.at)
             for call in self._all()
-            if since <= call.at < until and (tests or call.test_id is None)
+            if since <= call.at < until
+            and (tests or call.test_id is None)
+            and call.outcome is not Outcome.UNKNOWN_METHOD
         )
 
     def minutes(self, *, since: float, until: float) -> Mapping[int, tuple[int, int]]:
@@ -171,6 +173,7 @@ def _call_matches(call: Call, search: Search) -> bool:
         search.method in ("", call.method)
         and (failed if search.outcome == "failure" else search.outcome in ("", call.outcome.value))
         and search.test_id in ("", call.test_id)
+        and (search.tests or call.test_id is None)
         and search.text.casefold() in words_of(call)
         and _within(call.at, call.seq, search)
     )

@@ -62,6 +62,7 @@ class SqlCalls:
     def statistics(self, *, since: float, until: float, tests: bool) -> tuple[Statistics, ...]:
         """See the port."""
         where = [_C.c.at >= since, _C.c.at < until, *([] if tests else [_C.c.test_id.is_(None)])]
+        where.append(_C.c.outcome != Outcome.UNKNOWN_METHOD.value)
         failed = sa.case((_C.c.outcome != Outcome.SUCCESS.value, 1), else_=0)
         return self._grouped((_C.c.method,), _C.c.duration_ms, failed, _C.c.at, where)
 
@@ -197,6 +198,8 @@ def _of_calls(search: Search) -> list[Any]:
         where.append(_contains(_C.c.words, search.text.casefold()))
     if search.test_id:
         where.append(_C.c.test_id == search.test_id)
+    if not search.tests:
+        where.append(_C.c.test_id.is_(None))
     if search.before is not None:
         where.append(_C.c.seq < search.before)
     return where

@@ -1,0 +1,172 @@
+"""The console's charts: pictures drawn on the site, so that a page needs no script and no style for them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+import pygal
+from flask import Blueprint, Response, request
+from flask_babel import gettext as _
+from pygal.style import Style
+
+from project.core.runs import LoadRun
+from project.errors import FieldInvalid, Missing
+from project.rpc.monitor import HOUR_S, Compared
+from project.web.console import space_names
+from project.web.policy import policy
+from project.web.site import Site, current_site
+
+blueprint = Blueprint("console_charts", __name__, url_prefix="/cfg/ipc/charts")
+WIDTHS: Final = ("900", "420")
+"""For a desk and for a phone: a picture that is shrunk cannot be read."""
+HEIGHT: Final = 260
+MOST_BARS: Final = 8
+_FONT: Final = "system-ui, sans-serif"
+_COLOURS: Final = {
+    "light": ("#2563a8", "#b23b3b", "#0b6b3a", "#7c4fc4"),
+    "dark": ("#7db4f0", "#ff9a92", "#74dfa2", "#c3a5ff"),
+}
+"""Blue, red, green, purple, as the numbers of the load tester have them."""
+
+
+def _style(colours: tuple[int, ...]) -> Style:
+    theme = request.args.get("theme", "light")
+    if theme not in _COLOURS:
+        raise FieldInvalid("theme must be light or dark", field="theme")
+    ink, soft, line = ("#1d2423", "#5b6664", "#e3e1da") if theme == "light" else ("#e8ecea", "#a3afac", "#303937")
+    return Style(
+        background="transparent",
+        plot_background="transparent",
+        foreground=soft,
+        foreground_strong=ink,
+        foreground_subtle=line,
+        colors=tuple(_COLOURS[theme][index] for index in colours),
+        font_family=_FONT,
+        label_font_size=13,
+        major_label_font_size=13,
+        legend_font_size=14,
+        no_data_font_size=16,
+        opacity=".85",
+        opacity_hover="1",
+        guide_stroke_color=line,
+        guide_stroke_dasharray="0",
+        major_guide_stroke_color=line,
+        major_guide_stroke_dasharray="0",
+    )
+
+
+def _width() -> int:
+    width = request.args.get("width", WIDTHS[0])
+    if width not in WIDTHS:
+        raise FieldInvalid(f"width must be one of: {', '.join(WIDTHS)}", field="width")
+    return int(width)
+
+
+def _offset_s() -> int:
+    """How far the reader's clock is from UTC, given in minutes."""
+    text = request.args.get("offset", "0")
+    if not re.fullmatch(r"-?[0-9]{1,3}", text) or abs(int(text)) > 14 * 60:
+        raise FieldInvalid("offset must be in minutes from -840 to 840", field="offset")
+    return int(text) * 60
+
+
+def _picture(chart: pygal.Graph) -> Response:
+    response = Response(chart.render(), content_type="image/svg+xml")
+    # A picture is shown as a picture: opened as a page it may do nothing. Its own style is all it needs.
+    response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _options(colours: tuple[int, ...], height: int = HEIGHT) -> dict[str, object]:
+    return {
+        "style": _style(colours),
+        "width": _width(),
+        "height": height,
+        "js": (),
+        "disable_xml_declaration": False,
+        "show_legend": True,
+        "legend_at_bottom": True,
+        "legend_box_size": 12,
+        "margin": 8,
+        "pretty_print": False,
+        "no_data_text": _("Nothing yet."),
+        "include_x_axis": True,
+        "max_scale": 5,
+        "truncate_legend": -1,
+        "truncate_label": -1,
+    }
+
+
+@blueprint.get("/traffic.svg")
+@policy("admin")
+def traffic() -> Response:
+    """Requests and failures a minute, over the last hour."""
+    minutes = current_site().console.monitor.minutes()
+    chart = pygal.StackedBar(
+        **_options((0, 1)), spacing=1, show_minor_x_labels=False, x_labels_major_every=10 if _width() > 600 else 20
+    )
+    offset_s = _offset_s()
+    chart.x_title = " "  # keeps the legend off the labels
+    chart.x_labels = [datetime.fromtimestamp(at + offset_s, UTC).strftime("%H:%M") for at, _count, _failures in minutes]
+    if any(count for _at, count, _failures in minutes):
+        chart.add(_("Success"), [count - failures for _at, count, failures in minutes])
+        chart.add(_("Failed"), [failures for _at, _count, failures in minutes])
+    return _picture(chart)
+
+
+@blueprint.get("/latency.svg")
+@policy("admin")
+def latency() -> Response:
+    """Half of the calls and 95 of 100 were as quick as this, by method, space and worker, over the last hour."""
+    groups = _groups(current_site())
+    chart = pygal.HorizontalBar(**_options((2, 3), height=110 + 46 * len(groups)))
+    chart.x_title = "ms"
+    # Horizontal bars are drawn from below.
+    groups = groups[::-1]
+    chart.x_labels = [name for name, _one in groups]
+    if groups:
+        chart.add("p50", [round(one.now.p50_ms, 1) for _name, one in groups])
+        chart.add("p95", [round(one.now.p95_ms, 1) for _name, one in groups])
+    return _picture(chart)
+
+
+def _groups(site: Site) -> list[tuple[str, Compared]]:
+    """The slowest groups of the last hour, the slowest first."""
+    monitor, name_of = site.console.monitor, space_names(site)
+    found = [(one.now.name, one) for one in monitor.methods(HOUR_S) if one.now.count]
+    found += [(f"{name_of(one.now.name)} · {one.now.part}", one) for one in monitor.workers(HOUR_S)]
+    most = 34 if _width() > 600 else 18
+    shown = [(name if len(name) <= most else f"{name[: most - 1]}…", one) for name, one in found]
+    return sorted(shown, key=lambda entry: -entry[1].now.p95_ms)[:MOST_BARS]
+
+
+@blueprint.get("/run/<test_id>.svg")
+@policy("admin")
+def run(test_id: str) -> Response:
+    """A stress run, step by step: how much came through, and how long it took."""
+    found: LoadRun = current_site().console.load.get(test_id)
+    if found.target.mode != "stress":
+        raise Missing("Only a stress run has steps")
+    chart = pygal.Line(**_options((3, 2, 0)), dots_size=4, stroke_style={"width": 2})
+    chart.x_title = _("At once")
+    chart.x_labels = [str(step.concurrency) for step in found.steps]
+    chart.add(_("Requests a second"), [round(step.rps, 1) for step in found.steps])
+    chart.add("p95 (ms)", [round(step.p95_ms, 1) for step in found.steps], secondary=True)
+    return _picture(chart)
+
+
+@blueprint.get("/history.svg")
+@policy("admin")
+def history() -> Response:
+    """Finished runs of one target, oldest first: requests a second and the 95th percentile."""
+    load = current_site().console.load
+    chosen = load.get(request.args.get("like", ""))
+    runs = [one for one in load.list() if one.target.key == chosen.target.key and one.state == "finished"][:20][::-1]
+    chart = pygal.Line(**_options((3, 2)), dots_size=4, stroke_style={"width": 2})
+    chart.x_labels = [one.id for one in runs]
+    chart.add(_("Requests a second"), [round(sum(s.rps for s in one.steps) / len(one.steps), 1) for one in runs])
+    chart.add("p95 (ms)", [round(max(s.p95_ms for s in one.steps), 1) for one in runs], secondary=True)
+    return _picture(chart)

@@ -1,0 +1,99 @@
+// The test client: choose a method, write its parameters, send, look at what came back.
+import { api } from "../api/index.mjs";
+import { words } from "../words.js";
+import { showTrace } from "./call.js";
+import { byId, count, make, pretty } from "./dom.js";
+import { read } from "./schema.js";
+
+const method = byId("test-method");
+const params = byId("test-params");
+const timeout = byId("test-timeout");
+const problem = byId("test-problem");
+let methods = new Map();
+
+export const methodNamed = (name) => methods.get(name);
+
+function useTemplate() {
+  const found = methods.get(method.value);
+  params.value = pretty(found.template);
+  timeout.value = found.timeout;
+  byId("test-about").textContent = found.about;
+  check();
+}
+
+function check() {
+  const found = read(params.value, methods.get(method.value).schema);
+  problem.textContent = found.problem ?? "";
+  params.setAttribute("aria-invalid", Boolean(found.problem));
+  return found;
+}
+
+function showResult(said) {
+  byId("test-result").hidden = false;
+  const badge = byId("test-badge");
+  badge.className = `state ${said.success ? "state-completed" : "state-failed"}`;
+  badge.textContent = said.success ? `✓ ${words("succeeded")}` : `✗ ${words("did_fail")}`;
+  byId("test-duration").textContent = said.duration_ms === undefined ? "" : words("took", { n: count(said.duration_ms) });
+  byId("test-correlation").textContent = said.correlation_id ?? "–";
+  const error = byId("test-error");
+  error.hidden = said.success;
+  error.textContent = [words(`o_${said.outcome}`), said.field, said.error].filter(Boolean).join(" · ");
+  byId("test-response").textContent = pretty(said.success ? said.response : said);
+  byId("test-response").hidden = false;
+  showTrace(byId("test-trace"), said.trace);
+}
+
+async function send() {
+  const button = byId("send-test-rpc");
+  // What is wrong is said, but may be sent: how the site refuses it can be what is to be tested.
+  let given;
+  try {
+    given = JSON.parse(params.value.trim() || "{}");
+  } catch {
+    params.focus();
+    return;
+  }
+  button.disabled = true;
+  try {
+    showResult(await api.ipcTestSendCreate({ method: method.value, params: given, timeout: Number(timeout.value) }));
+  } catch (error) {
+    showResult({ success: false, error: words("unreachable"), ...error.body });
+  }
+  button.disabled = false;
+  document.dispatchEvent(new Event("console:refresh"));
+}
+
+async function showTemplates() {
+  const { templates } = await api.ipcTestTemplatesList();
+  byId("templates").replaceChildren(...templates.map((one) => make("li", {},
+    make("span", {}, one.name, " ", make("code", {}, one.method)),
+    make("span", {},
+      make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click: () => { method.value = one.method; useTemplate(); params.value = pretty(one.params); check(); } }, words("use")), " ",
+      make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click: async () => { await api.ipcTestTemplatesDestroy(one.id); showTemplates(); } }, words("remove"))))));
+}
+
+async function saveTemplate() {
+  const name = byId("template-name");
+  const found = check();
+  if (!name.value.trim()) { name.focus(); return; }
+  if (found.problem) { params.focus(); return; }
+  try {
+    await api.ipcTestTemplatesCreate({ name: name.value.trim(), method: method.value, params: found.params });
+    name.value = "";
+    showTemplates();
+  } catch (error) {
+    problem.textContent = error.body?.error ?? words("unreachable");
+  }
+}
+
+export async function startClient() {
+  methods = new Map((await api.ipcTestMethodsList()).methods.map((one) => [one.name, one]));
+  useTemplate();
+  method.addEventListener("change", useTemplate);
+  params.addEventListener("input", check);
+  byId("test-template").addEventListener("click", useTemplate);
+  byId("test-tidy").addEventListener("click", () => { const found = check(); if (!found.problem) params.value = pretty(found.params); });
+  byId("test-form").addEventListener("submit", (event) => { event.preventDefault(); send(); });
+  byId("template-save").addEventListener("click", saveTemplate);
+  showTemplates();
+}

@@ -1,0 +1,49 @@
+// Making and filling elements, and writing numbers and times as people read them.
+import { words } from "../words.js";
+
+const language = document.documentElement.lang;
+const dateTime = new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "medium" });
+const timeOnly = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
+
+export const byId = (id) => document.getElementById(id);
+
+/** An element with attributes; texts and elements inside. Texts stay texts. */
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (typeof value === "function") element.addEventListener(name, value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** A cell of a table; `label` names it on a phone, where there is no head. */
+export const cell = (label, ...children) => make("td", { "data-label": words(label) }, make("span", { class: "cell" }, ...children));
+export const head = (...children) => make("th", { scope: "row" }, ...children);
+
+/** Show rows, or one that says that there are none. Nothing is touched when nothing has changed. */
+export function fill(body, rows, none = "none") {
+  const shown = rows.length ? rows : [make("tr", {}, make("td", { colspan: "9", class: "nothing" }, words(none)))];
+  const next = make("tbody", {}, ...shown);
+  if (body.dataset.was === next.textContent && rows.length === body.rows.length) return;
+  body.dataset.was = next.textContent;
+  body.replaceChildren(...shown);
+}
+
+/** A number of at most two digits after the point. */
+export const count = (value) => (value ?? 0).toLocaleString(language, { maximumFractionDigits: value < 10 ? 2 : value < 100 ? 1 : 0 });
+export const ms = (value) => (value === null || value === undefined ? "–" : value >= 10000 ? `${count(value / 1000)}\u00a0s` : `${count(value)}\u00a0ms`);
+
+/** A time; of today only the hour. */
+export function when(iso) {
+  if (!iso) return "–";
+  const at = new Date(iso);
+  const text = at.toDateString() === new Date().toDateString() ? timeOnly.format(at) : dateTime.format(at);
+  return make("time", { datetime: iso, title: at.toLocaleString(language) }, text);
+}
+
+export const outcome = (entry) => make("span", { class: `state ${entry.ok === true ? "state-completed" : entry.ok === false ? "state-failed" : "state-queued"}` }, words(`o_${entry.outcome}`) ?? entry.outcome);
+
+export const pretty = (value) => JSON.stringify(value, null, 2) ?? "";
