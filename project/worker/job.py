@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,14 +45,37 @@ class Job:
         self.lease_id = str(message.get("lease_id") or "")
         self.upload_url = str(message.get("upload_url") or "")
         self.files: tuple[InputFile, ...] = tuple(_input_file(entry) for entry in self.payload.get("files") or ())
-        self.folder = Path()
-        """A folder of this attempt's own for whatever the handler writes; it goes when the handler's files have."""
+        self._root: Path | None = None
+        self._folder: Path | None = None
         self.started = False
         self.hurried = False
         self._report = report
         self._cancelled = threading.Event()
         self._listeners: list[Callable[[], object]] = []
         self._lock = threading.Lock()
+
+    @property
+    def folder(self) -> Path:
+        """A folder of this attempt's own for whatever the handler writes; it goes when the handler's files have.
+
+        Made when it is first asked for: most handlers never do.
+        """
+        if self._folder is None:
+            self._folder = self._made("out")
+        return self._folder
+
+    @folder.setter
+    def folder(self, path: Path) -> None:
+        self._folder = path
+
+    def inputs(self) -> Path:
+        """Where the request's files are kept."""
+        return self._made("in")
+
+    def clear(self) -> None:
+        """Remove what was kept of its files."""
+        if self._root is not None:
+            shutil.rmtree(self._root, ignore_errors=True)
 
     @property
     def prompt(self) -> str:
@@ -100,6 +125,13 @@ class Job:
             listeners, self._listeners = self._listeners, []
         for listener in listeners:
             listener()
+
+    def _made(self, name: str) -> Path:
+        if self._root is None:
+            self._root = Path(tempfile.mkdtemp(prefix="worker-"))
+        path = self._root / name
+        path.mkdir(exist_ok=True)
+        return path
 
     def hurry(self) -> None:
         """The worker is to end: a site that is not there is not waited for."""

@@ -167,8 +167,7 @@ class Runner:
     def _run(self, executor: Executor, job: Job) -> Outcome:
         began = time.monotonic()
         try:
-            with tempfile.TemporaryDirectory(prefix="worker-", ignore_cleanup_errors=True) as folder:
-                values = self._values(executor, job, Path(folder))
+            values = self._values(executor, job)
             return Outcome("completed", values, time.monotonic() - began)
         except SiteUnreachable:
             # Not its answer, only the end of waiting: the site gives the request out again.
@@ -179,12 +178,11 @@ class Runner:
             text = str(error) if isinstance(error, HandlerRaised) else f"{type(error).__name__}: {error}"
             code = error.code if isinstance(error, WorkerError) else ""
             return Outcome("failed", {"error": text[:MOST_ERROR_CHARS]}, time.monotonic() - began, code)
+        finally:
+            job.clear()
 
-    def _values(self, executor: Executor, job: Job, folder: Path) -> Mapping[str, Any]:
-        inputs, job.folder = folder / "in", folder / "out"
-        inputs.mkdir()
-        job.folder.mkdir()
-        job.files = tuple(fetch(self._host, file, inputs, job) for file in job.files)
+    def _values(self, executor: Executor, job: Job) -> Mapping[str, Any]:
+        job.files = tuple(fetch(self._host, file, job.inputs(), job) for file in job.files)
         result = executor.run(job, self._chunks(job))
         for number, path in enumerate(result.files, start=1):
             give_back(self._host, Path(path), number, job)

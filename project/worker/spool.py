@@ -26,8 +26,9 @@ class DiskOutbox(Outbox):
     """Keeps results in memory and, one file each, in ``folder``, which nobody else uses.
 
     Writing is a thread's work and holds up no result on its way to the site: one that is acknowledged within
-    ``GRACE_S`` is never written. A file is whole or not there, and durable once written. What cannot be read is put aside
-    and logged; what cannot be written (a full disk) is logged, kept in memory, and tried again with the next result.
+    ``GRACE_S`` is never written. A file is whole or not there, and durable once written. What cannot be read is put
+    aside and logged; what cannot be written (a full disk) is logged, kept in memory, and tried again with the next
+    result.
     """
 
     lasting = True
