@@ -20,6 +20,7 @@ from project.load.scenarios.scenario import Option, Scenario
 from project.load.scenarios.table import SCENARIOS
 from project.load.targets.kinds import TargetOptions, read_headers
 from project.load.targets.relay import RelayOptions
+from project.load.targets.services import service_named
 
 
 class _Commands(click.Group):
@@ -94,6 +95,8 @@ def _relay(given: dict[str, Any]) -> RelayOptions | None:
 
 def _order(scenario: Scenario, own: dict[str, Any], given: dict[str, Any]) -> Order:
     headers_file = Path(given["headers_file"]) if given["headers_file"] else None
+    services = Path(given["services"]) if given["services"] else None
+    service = service_named(given["service"], services) if given["service"] else None
     thresholds, profile = read_thresholds(given["thresholds"], given["threshold"])
     return Order(
         scenario,
@@ -110,6 +113,7 @@ def _order(scenario: Scenario, own: dict[str, Any], given: dict[str, Any]) -> Or
             path=given["path"],
             body=given["body"],
             relay=_relay(given),
+            service=service,
         ),
         None if given["no_output"] else Path(given["output"]),
         given["name"],

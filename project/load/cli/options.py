@@ -19,6 +19,8 @@ def shared_options() -> list[click.Option]:
     return [
         click.Option(["--url"], default=DEFAULT_URL, show_default=True, help="The target."),
         click.Option(["--target"], type=kinds, help="Its kind; otherwise as its address says."),
+        click.Option(["--service"], default="", help="A service of the services' file, instead of --url."),
+        click.Option(["--services"], type=click.Path(), help="A TOML file of services, instead of the engine's own."),
         click.Option(["--output"], default=DEFAULT_OUTPUT, show_default=True, help="A folder is made in it per run."),
         click.Option(["--no-output"], is_flag=True, help="Write nothing."),
         click.Option(["--no-results"], is_flag=True, help="Leave out results.csv, the row per call."),

@@ -13,6 +13,7 @@ from project.load.targets.base import Target
 from project.load.targets.http import Endpoint, HttpTarget
 from project.load.targets.messages import Matching, Source, fixed
 from project.load.targets.relay import RelayOptions, RelayTarget
+from project.load.targets.services import Service
 from project.load.targets.socketio import SocketIOTarget
 from project.load.targets.websocket import WebSocketTarget
 
@@ -38,6 +39,8 @@ class TargetOptions:
     body: str = ""
     """JSON, or ``@file``."""
     relay: RelayOptions | None = None
+    service: Service | None = None
+    """Instead of an address."""
 
 
 def kind_of(options: TargetOptions) -> str:
@@ -46,6 +49,8 @@ def kind_of(options: TargetOptions) -> str:
         if options.kind not in KINDS:
             raise BadUsage(f"There is no target {options.kind!r}; there are {', '.join(KINDS)}")
         return options.kind
+    if options.service is not None:
+        return "http"
     if options.relay is not None:
         return "relay"
     if options.url.startswith(("ws://", "wss://")):
@@ -83,6 +88,8 @@ def _socketio(options: TargetOptions, number: int) -> Target:
 
 
 def _http(options: TargetOptions, number: int) -> Target:
+    if options.service is not None:
+        return options.service.target(options.timeout_s, options.headers)
     headers = dict(options.headers)
     body = read_body(options.body) if options.body else None
     if body is not None and not any(name.lower() == "content-type" for name in headers):
