@@ -18,6 +18,7 @@ from project.core.submission import FILE_FIELDS, check_fields, check_key
 from project.errors import FieldInvalid, WorkerOffline
 from project.web.answers import is_form
 from project.web.forms import leads_to_request
+from project.web.markdown import rendered
 from project.web.notes import note, note_view
 from project.web.policy import current_user, policy
 from project.web.site import current_site
@@ -82,6 +83,19 @@ def status() -> Response:
     view = relay.wait(request_id, current_user(), wait_s) if wait_s else relay.view(request_id, current_user())
     note_view(view.request)
     return _fresh(jsonify(view.as_dict()))
+
+
+@blueprint.get("/rendered/<request_id>")
+@policy("user")
+def rendered_answer(request_id: str) -> Response:
+    """``html`` of a result whose ``format`` is ``markdown``; null for any other, and for one too long for it."""
+    site = current_site()
+    result = site.relay.view(request_id, current_user()).request.result or {}
+    text = result.get("text_output")
+    html = None
+    if result.get("format") == "markdown" and isinstance(text, str):
+        html = site.runtime.run_blocking(rendered, text)
+    return _fresh(jsonify(success=True, html=html))
 
 
 @blueprint.get("/space/<space_id>/status")

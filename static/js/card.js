@@ -23,7 +23,7 @@ export class Card {
     this.folded = place.hasAttribute("data-folded");
     this.whole = place.hasAttribute("data-whole");
     this.fresh = !place.dataset.request; // what came with the page is not announced
-    for (const name of ["inputs", "progress", "message", "text", "error", "facts", "raw", "copy", "again", "fold", "stages"]) this.part[name].hidden = true;
+    for (const name of ["inputs", "progress", "message", "text", "rich", "error", "facts", "raw", "copy", "again", "fold", "stages"]) this.part[name].hidden = true;
     this.put("prompt", prompt);
     const address = `/requests/${requestId}`;
     this.part.link.href = address;
@@ -77,6 +77,7 @@ export class Card {
     const result = status.result ?? {};
     const answer = typeof result.text_output === "string" ? result.text_output : status.partial;
     this.put("text", answer);
+    this.showRich(result);
     this.part.text.classList.toggle("is-growing", !this.over);
     this.part.copy.hidden = this.folded || !(this.over && answer);
     this.part.error.hidden = !["failed", "cancelled"].includes(status.status);
@@ -89,6 +90,19 @@ export class Card {
     this.part.raw.hidden = status.status !== "completed";
     this.part.json.textContent = JSON.stringify(result, null, 2);
     this.showFiles(status.files);
+  }
+
+  /** An answer in markdown, as the site renders it: its HTML is the sanitiser's, never the worker's. */
+  async showRich(result) {
+    if (!this.over || result.format !== "markdown" || this.rich) return;
+    this.rich = true;
+    const { ok, body } = await ask(`/websockets/rendered/${this.requestId}`);
+    if (!ok || typeof body.html !== "string") return;
+    const holder = document.createElement("template");
+    holder.innerHTML = body.html;
+    this.part.rich.replaceChildren(holder.content);
+    this.part.rich.hidden = false;
+    this.part.text.hidden = true;
   }
 
   showFiles(files) {

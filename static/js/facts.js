@@ -1,7 +1,7 @@
 // What a result says beside its text, as pairs of a name and a value.
 import { words } from "./words.js";
 
-const SHOWN_APART = new Set(["text_output", "error"]);
+const SHOWN_APART = new Set(["text_output", "error", "format"]);
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
 
 function shown(value) {
