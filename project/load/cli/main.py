@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ from rich.console import Console
 
 from project.load.cli.options import shared_options
 from project.load.cli.play import Order, play
-from project.load.core.thresholds import PROFILES, Threshold, parse_threshold, thresholds_from
-from project.load.errors import BadUsage, LoadError
+from project.load.cli.records import RECORD_COMMANDS
+from project.load.cli.thresholds import read_thresholds
+from project.load.errors import LoadError
 from project.load.scenarios.scenario import Option, Scenario
 from project.load.scenarios.table import SCENARIOS
 from project.load.targets.kinds import TargetOptions, read_headers
@@ -130,29 +130,10 @@ def _order(scenario: Scenario, own: dict[str, Any], given: dict[str, Any]) -> Or
     )
 
 
-def read_thresholds(named: str, rules: tuple[str, ...]) -> tuple[tuple[Threshold, ...], str]:
-    """The thresholds of a profile or a file, with single rules added; and the profile's name. Raises BadUsage."""
-    if named in PROFILES:
-        first, name = PROFILES[named], named
-    else:
-        path = Path(named)
-        try:
-            table = tomllib.loads(path.read_text(encoding="utf-8")).get("thresholds")
-        except OSError:
-            known = ", ".join(PROFILES)
-            raise BadUsage(f"{named!r} is neither a profile ({known}) nor a file that can be read") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise BadUsage(f"{path} is not TOML: {error}") from error
-        if not isinstance(table, dict):
-            raise BadUsage(f"{path} has no table [thresholds]")
-        first, name = thresholds_from(table), path.name
-    added = tuple(parse_threshold(rule) for rule in rules)
-    kept = tuple(rule for rule in first if rule.metric not in {one.metric for one in added})
-    return kept + added, "own" if added and name == "none" else name
-
-
 for _scenario in SCENARIOS.values():
     cli.add_command(_command(_scenario))
+for _other in RECORD_COMMANDS:
+    cli.add_command(_other)
 
 
 def joined(arguments: list[str]) -> list[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from project.load.core.histogram import Histogram
-from project.load.core.record import Counts, Point, RunRecord, Validity, Verdict
+from project.load.core.record import Counts, OwnCost, Point, RunRecord, Validity, Verdict
 from project.load.errors import BadUsage
 
 
@@ -33,6 +33,10 @@ def merge_records(records: list[RunRecord]) -> RunRecord:
             tuple(finding for record in records for finding in record.validity.findings),
         ),
         verdict=Verdict(),
+        endpoints=_endpoints(records),
+        own=OwnCost(
+            *(max(getattr(record.own, item.name) for record in records) for item in fields(OwnCost)),
+        ),
         findings={},
     )
     for record in records:
@@ -41,6 +45,19 @@ def merge_records(records: list[RunRecord]) -> RunRecord:
             whole.histograms.setdefault(metric, Histogram()).merge(histogram)
         for kind, count in record.errors.items():
             whole.errors[kind] = whole.errors.get(kind, 0) + count
+    return whole
+
+
+def _endpoints(records: list[RunRecord]) -> dict[str, dict[str, float]]:
+    """Per endpoint, calls and failures added up; times are means weighted by calls."""
+    whole: dict[str, dict[str, float]] = {}
+    for record in records:
+        for name, figures in record.endpoints.items():
+            into = whole.setdefault(name, dict.fromkeys(figures, 0.0))
+            calls = into["calls"] + figures["calls"]
+            for key in ("mean_ms", "p95_ms"):
+                into[key] = (into[key] * into["calls"] + figures[key] * figures["calls"]) / (calls or 1)
+            into["calls"], into["failed"] = calls, into["failed"] + figures["failed"]
     return whole
 
 
