@@ -31,6 +31,7 @@ export class Live {
     this.heard = this.polled = Date.now();
     this.asking = new Set();
     for (const event of ["online", "pageshow"]) addEventListener(event, () => { this.left = false; this.refresh(); });
+    addEventListener("offline", () => { this.heard = 0; this.poll(); }); // say so at once
     addEventListener("pagehide", () => { this.left = true; this.close(); });
     document.addEventListener("visibilitychange", () => { if (document.hidden) this.close(); else this.refresh(); });
     setInterval(() => this.poll(), POLL_MS);

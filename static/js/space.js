@@ -41,9 +41,16 @@ const live = new Live({
   spaceId: form?.dataset.space,
   openRequests,
   onSpace: showSpace,
-  onRequest: (id, status) => cards.get(id)?.show(status),
+  onRequest: showRequest,
   onTrouble: showTrouble,
 });
+
+function showRequest(id, status) {
+  const card = cards.get(id);
+  card?.show(status);
+  const deletion = document.getElementById("delete"); // on the request's own page
+  if (card?.over && deletion) deletion.hidden = false;
+}
 
 function showSpace({ connected, accepting, queue_size: queueSize, worker_away_since: away }) {
   showBadge(document.querySelector("#badge .badge-state"), connected);
@@ -52,7 +59,19 @@ function showSpace({ connected, accepting, queue_size: queueSize, worker_away_si
   queue.textContent = words("queue", { n: queueSize });
   const since = away ? ` ${words("away_since", { n: moment(away) })}` : "";
   tellOffline(connected ? "" : words(accepting ? "offline_queues" : "offline") + since);
-  document.getElementById("fields").disabled = !accepting;
+  allow(accepting);
+}
+
+let writing = null;
+
+/** Let people send, or not; who was writing goes on where they were. */
+function allow(allowed) {
+  const fields = document.getElementById("fields");
+  if (fields.disabled === !allowed) return;
+  if (!allowed && fields.contains(document.activeElement)) writing = document.activeElement;
+  fields.disabled = !allowed;
+  if (allowed && document.activeElement === document.body) writing?.focus();
+  if (allowed) writing = null;
 }
 
 /** Say why nothing can be sent, or runs, just now; nothing when all is well. */
@@ -69,7 +88,7 @@ function showTrouble(id, status) {
     showBadge(document.querySelector("#badge .badge-state"), false);
     document.getElementById("queue").hidden = true;
     tellOffline(words(status === 404 ? "space_gone" : "unreachable"));
-    document.getElementById("fields").disabled = true;
+    if (status === 404) allow(false);
     return;
   }
   const card = cards.get(id);

@@ -258,6 +258,20 @@ def test_deleted_space_is_told(site: LiveSite, start_worker: StartWorker, page: 
     expect(page.locator("#badge")).to_have_text("✗ Not connected")
 
 
+def test_who_was_writing_goes_on_when_the_worker_is_back(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = site.make_space("Writing")
+    worker = start_worker(site, space_id, "Writing", ECHO)
+    eventually(lambda: site.connected(space_id))
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    page.locator("#prompt").press_sequentially("half a ")
+    worker.signal(signal.SIGKILL)
+    expect(page.locator("#fields")).to_have_js_property("disabled", True, timeout=15000)
+    start_worker(site, space_id, "Writing", ECHO)
+    expect(page.locator("#fields")).to_have_js_property("disabled", False, timeout=15000)
+    page.keyboard.type("sentence")
+    expect(page.locator("#prompt")).to_have_value("half a sentence")
+
+
 def test_site_killed_and_back(own_site: LiveSite, start_worker: StartWorker, open_page: OpenPage) -> None:
     own_site.start()
     page = open_page()
@@ -269,7 +283,9 @@ def test_site_killed_and_back(own_site: LiveSite, start_worker: StartWorker, ope
     own_site.kill()
     expect(page.locator("#offline")).to_contain_text("The site cannot be reached just now.")
     expect(page.locator("#badge")).to_have_text("✗ Not connected")
+    page.fill("#prompt", "written meanwhile")
     own_site.start()
     expect(page.locator(".request .answer")).to_have_text("late", timeout=30000)
     expect(page.locator("#badge")).to_have_text("✓ Connected")
     expect(page.locator("#send")).to_be_enabled()
+    expect(page.locator("#prompt")).to_have_value("written meanwhile")
