@@ -39,7 +39,7 @@ def login() -> Response:
         token, half = accounts.half_login(username, password, origin())
     except SpacesError as error:
         return _form("login.html", error, username)
-    return _logged_in(token, url_for("auth.code_page", next=_next()) if half else "")
+    return _logged_in(token, url_for("auth.code_page", next=_next() or None) if half else "")
 
 
 @blueprint.get("/login/code")
@@ -56,7 +56,7 @@ def code() -> Response:
     try:
         token = current_site().accounts.finish_login(session_token(), request.form.get("code", ""), origin())
     except WrongCredentials:
-        return redirect(url_for("auth.login_page", next=_next()))
+        return redirect(url_for("auth.login_page", next=_next() or None))
     except SpacesError as error:
         return _form("code.html", error)
     return _logged_in(token)
