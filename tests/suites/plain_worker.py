@@ -197,13 +197,15 @@ class PlainWorker:
             lease = self.first_lease.setdefault(key, lease)
         result |= {"request_id": key, "lease_id": lease}
         self.make_small(result, message["upload_url"])
-        if self.held.get(key) is not message:
+        if self.held.get(key) is not message or FAULT == "says nothing":
             return
         self.outbox[key] = result
         del self.held[key]
         self.send(result)
         if FAULT == "says it twice":
             self.send(result)
+        if FAULT == "hangs up" and self.socket is not None:
+            self.socket.close()
 
     def tell(self, message: Message) -> None:
         ids = {"request_id": message["request_id"], "lease_id": message["lease_id"]}

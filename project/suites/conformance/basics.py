@@ -35,15 +35,39 @@ def registers(trial: Trial) -> None:
     trial.notes.append(f"version {told.protocol}, capacity {told.capacity}, {told.sdk or 'no name of an SDK'}")
 
 
+def answers(trial: Trial) -> None:
+    """One request, one result, with its ids. Without that, there is nothing else to try."""
+    trial.serving()
+    try:
+        trial.notes.append(f"in {trial.work_s:.2g} s")
+    except Unmet:
+        trial.give_up("the worker does not answer a request")
+        raise
+
+
 def answers_once(trial: Trial) -> None:
-    """One request, one result, with its ids."""
+    """And no second time a moment later."""
     site = trial.serving()
     since = site.journal.mark
-    began = time.monotonic()
     given = site.give()
-    result = trial.result(given, since)
-    _once(trial, since, [given])
-    trial.notes.append(f"in {result.at - began:.2g} s")
+    trial.result(given, since)
+    time.sleep(QUIET_S)
+    expect(len(site.journal.all(events.RESULT, since=since, where=given.is_of)), 1, "results of a request")
+
+
+def keeps_its_connection(trial: Trial) -> None:
+    """One connection serves many requests."""
+    site = trial.serving()
+    since = site.journal.mark
+    given = site.give()
+    what = "a result, or the end of the connection"
+    trial.wait(
+        events.RESULT, journal.GONE, since=since, what=what, where=lambda e: e.name == journal.GONE or given.is_of(e)
+    )
+    time.sleep(QUIET_S)
+    # Also one that broke before: nothing but the site has a reason to break it.
+    if site.journal.all(journal.GONE, where=lambda entry: bool(entry.data)):
+        raise Unmet("expected the connection to last, got its end by the worker")
 
 
 def answers_in_order(trial: Trial) -> None:
@@ -53,7 +77,6 @@ def answers_in_order(trial: Trial) -> None:
     given = [site.give() for _ in range(trial.at_once)]
     results = trial.results(given, since)
     expect([each.request_id for each in results], [each.request_id for each in given], "the order of results")
-    _once(trial, since, given)
 
 
 def takes_any_text(trial: Trial) -> None:
@@ -156,11 +179,3 @@ def ends_at_sigterm(trial: Trial) -> None:
     code = trial.subject.wait(trial.patience_s, "after SIGTERM")
     trial.notes.append(f"exit code {code}")
     trial.end()
-
-
-def _once(trial: Trial, since: int, given: list[Given]) -> None:
-    """Each attempt has one result, also a moment later."""
-    time.sleep(QUIET_S)
-    ids = [entry.request_id for entry in trial.site.journal.all(events.RESULT, since=since)]
-    for each in given:
-        expect(ids.count(each.request_id), 1, f"results of request {each.request_id}")

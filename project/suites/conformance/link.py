@@ -22,6 +22,7 @@ class Link:
     def __init__(self, connection: socket.socket, number: int):
         self.number = number
         self.ended = threading.Event()
+        self.is_cut = False
         self._socket = connection
         self._protocol = WSConnection(ConnectionType.SERVER)
         self._sending = threading.Lock()
@@ -67,6 +68,7 @@ class Link:
 
     def cut(self) -> None:
         """End it without a word, as a broken line does."""
+        self.is_cut = True
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 

@@ -42,6 +42,10 @@ class Given:
         """The first attempt at a new request."""
         return cls(secrets.token_hex(8), secrets.token_hex(8))
 
+    def is_of(self, entry: Entry) -> bool:
+        """Whether a message is about this request."""
+        return entry.request_id == self.request_id
+
     def again(self) -> Given:
         """The next attempt at this request, under another lease."""
         return replace(self, lease_id=secrets.token_hex(8), attempt=self.attempt + 1)
@@ -81,6 +85,11 @@ class StandIn:
     def host(self) -> str:
         """Its address."""
         return f"http://127.0.0.1:{self._listener.port}"
+
+    @property
+    def has_worker(self) -> bool:
+        """Whether a worker is connected."""
+        return self._link is not None and not self._link.ended.is_set()
 
     def start(self) -> None:
         """Begin to listen and to ping."""
@@ -170,7 +179,7 @@ class StandIn:
             if not self._take(link, sid, text):
                 break
         link.ended.set()
-        self.journal.add(journal.GONE, link=link.number)
+        self.journal.add(journal.GONE, not link.is_cut, link=link.number)
 
     def knocked(self) -> None:
         """Somebody came while the site was away."""
@@ -227,6 +236,7 @@ class StandIn:
             refusal = {"success": False, **self.manner.refusals.pop(0)}
             link.send(packets.event(events.REGISTER_RESPONSE, refusal))
             link.send(packets.DISCONNECT)
+            link.is_cut = True
             return False
         link.send(packets.event(events.REGISTER_RESPONSE, self._response(sid, entry.data)))
         while self.manner.at_once:
@@ -253,7 +263,7 @@ class StandIn:
 
     def _ping(self) -> None:
         while not self._over.wait(PING_S):
-            if self._link is not None and not self._link.ended.is_set():
+            if self._link is not None and self.has_worker:
                 self._link.send(packets.PING)
 
 

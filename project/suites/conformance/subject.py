@@ -38,14 +38,15 @@ def arguments_of(command: str, values: Mapping[str, str]) -> list[str]:
 
 
 class Subject:
-    """A running worker, with its output in a file."""
+    """A running worker, with its output in a file. What it keeps between its runs goes to ``state_dir``."""
 
-    def __init__(self, arguments: list[str]):
+    def __init__(self, arguments: list[str], state_dir: str):
         self._log = tempfile.NamedTemporaryFile("w+b", suffix=".log")  # noqa: SIM115
         try:
             # A session of its own: Ctrl+C in the terminal reaches only the tool, which then ends this.
             self._process = subprocess.Popen(
                 arguments,
+                env={**os.environ, "XDG_STATE_HOME": state_dir},
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=subprocess.STDOUT,

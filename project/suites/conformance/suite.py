@@ -26,7 +26,9 @@ def _alone(run: Callable[[Trial], None]) -> Callable[[Trial], None]:
 
 _OF_ALL: Final = (
     ("registers by websocket", basics.registers),
-    ("answers a request once", basics.answers_once),
+    ("answers a request", basics.answers),
+    ("answers it once", basics.answers_once),
+    ("keeps its connection", basics.keeps_its_connection),
     ("answers several in their order", basics.answers_in_order),
     ("takes any text", basics.takes_any_text),
     ("ignores events and fields it does not know", basics.ignores_the_unknown),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -42,7 +43,10 @@ class Trial:
     say: Say = silent
     trace: Callable[[str], None] = field(default=lambda line: None)
     notes: list[str] = field(default_factory=list)
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    token: str = field(default_factory=lambda: secrets.token_hex(12))
+    _state: tempfile.TemporaryDirectory[str] = field(
+        default_factory=lambda: tempfile.TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True)
+    )
     _site: StandIn | None = None
     _subject: Subject | None = None
     _registration: Register | None = None
@@ -87,7 +91,7 @@ class Trial:
         site.start()
         self._site = site
         values = {"host": site.host, "space": SPACE, "token": self.token}
-        self._subject = Subject(arguments_of(self.command, values))
+        self._subject = Subject(arguments_of(self.command, values), self._state.name)
         return site
 
     def serving(self) -> StandIn:
@@ -102,9 +106,13 @@ class Trial:
         try:
             self.registered()
         except Unmet:
-            self._hopeless = "the worker does not register"
+            self.give_up("the worker does not register")
             raise
         return self.site
+
+    def give_up(self, reason: str) -> None:
+        """Try nothing more: it would fail for the same reason, and take its time."""
+        self._hopeless = reason
 
     def _as_usual(self) -> None:
         """The site behaves as usual again, and the worker knows it."""
@@ -145,6 +153,8 @@ class Trial:
             if left_s <= 0:
                 others = self.site.journal.all(journal.OTHERWISE, since=since)
                 got = f"a connection by {others[-1].data}" if others else str(len(found) or "none")
+                if not self.site.has_worker and journal.CONNECTED not in names:
+                    got += ", and its connection is gone"
                 raise Unmet(f"expected {what} within {within_s or self.patience_s:g} s, got {got}")
 
     def registered(self, since: int = 0) -> Register:
@@ -174,16 +184,14 @@ class Trial:
         return self.results([given], since)[0]
 
     def results(self, given: Sequence[Given], since: int = 0) -> list[Entry]:
-        """Wait for the results of attempts; their order is the one in which they came."""
-        ids = {each.request_id: each for each in given}
-
-        what = "a result" if len(ids) == 1 else f"{len(ids)} results"
-        found = self.wait(
-            events.RESULT, since=since, where=lambda entry: entry.request_id in ids, count=len(ids), what=what
-        )
-        for entry in found:
-            self._check_result(entry, ids[entry.request_id])
-        return found
+        """Wait for the results of attempts, the first of each; their order is the one in which they came."""
+        found = [
+            self.wait(events.RESULT, since=since, where=each.is_of, what=f"a result of request {each.request_id}")[0]
+            for each in given
+        ]
+        for entry, each in zip(found, given, strict=True):
+            self._check_result(entry, each)
+        return sorted(found, key=lambda entry: entry.at)
 
     def _check_result(self, entry: Entry, given: Given) -> None:
         try:
