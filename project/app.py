@@ -22,6 +22,7 @@ from project.relay.retention import Retention
 from project.relay.service import Relay
 from project.relay.signals import Signals, ended_topic, logins_topic
 from project.relay.spaces import Spaces
+from project.relay.texts import Texts
 from project.relay.upkeep import Upkeep
 from project.rpc.console import Console, make_console
 from project.runtime import Runtime, make_runtime
@@ -167,7 +168,8 @@ def _relay(
         retention.purge()
 
     spaces.tell(relay)
-    attempts = Attempts(store, connections, publisher, dispatcher, clock, lease_s=lease_s)
+    texts = Texts(store.requests, publisher.publish, runtime)
+    attempts = Attempts(store, connections, publisher, dispatcher, texts, clock, lease_s=lease_s)
     registration = Registration(
         store, spaces, connections, link, publisher, dispatcher, attempts.lost, clock, settings, node_id=node_id
     )

@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 import warnings
-from typing import Any
+from typing import Any, cast
 
 from project.doors import Doorman, DoorSettings, RequestFile, TimedReader
 
@@ -142,6 +142,9 @@ def _serve_eventlet(listener: socket.socket, app: Any, door: DoorSettings, doorm
         def handle_one_response(self) -> None:
             self.reader.begin_body()
             super().handle_one_response()
+
+        def get_environ(self) -> dict[str, Any]:
+            return cast("dict[str, Any]", super().get_environ()) | {"spaces.socket": self.connection}
 
     # The doorman refuses; the server itself would let the next one wait at the door for a place. And an event of a
     # few bytes must go out at once, not when 4 KB have come together.

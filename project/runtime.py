@@ -7,6 +7,7 @@ how such a thread reaches back; that is all this module adds.
 
 from __future__ import annotations
 
+import _socket
 import _thread
 import os
 import socket
@@ -181,6 +182,27 @@ class _HubEvent:
         if waiting in self._waiting:
             self._waiting.remove(waiting)
             waiting.switch()
+
+
+def is_gone(connection: Any) -> bool:
+    """Whether the other end of a connection has closed it; nothing that it sent is taken.
+
+    The C library's own socket is asked, which no async mode patches: nothing waits. What is no socket is not gone.
+    """
+    if connection is None:
+        return False
+    try:
+        asked = _socket.socket(fileno=os.dup(connection.fileno()))
+    except (OSError, ValueError):
+        return True
+    try:
+        return not asked.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    finally:
+        asked.close()
 
 
 def make_runtime(mode: str) -> Runtime:

@@ -129,9 +129,10 @@ class Renew:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Progress or a chunk of text of a running attempt; it renews the lease and marks the run as started.
+    """Progress or pieces of text of a running attempt; it renews the lease and marks the run as started.
 
-    ``seq`` rises within an attempt, separately for progress and chunks; an old one changes nothing.
+    ``seq`` is that of the progress; pieces have their own, from 1. Both rise within an attempt; an old one changes
+    nothing.
     """
 
     request_id: str
@@ -142,7 +143,7 @@ class Report:
     lease_s: float
     percent: float | None = None
     message: str = ""
-    text: str | None = None
+    pieces: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,19 @@ Both stores apply these; neither decides anything of its own. Times are seconds 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from project.core.commands import Finish, Report, Submit
 from project.core.leases import after_loss, overdue
 from project.core.model import Request, StoredFile, Transition
 from project.core.reasons import REASONS
 from project.core.states import Status, may_move
+
+MOST_PARTIAL_CHARS: Final = 200_000
+GAP: Final = "[…] "
+CUT: Final = " […]"
 
 
 class IllegalMove(Exception):
@@ -107,9 +113,25 @@ def reporting(request: Request, command: Report) -> Request:
     request = renewed(request, now=command.now, lease_s=command.lease_s, started=True)
     if command.percent is not None and command.seq > request.progress_seq:
         request = replace(request, progress=command.percent, progress_message=command.message, progress_seq=command.seq)
-    if command.text is not None and command.seq > request.chunk_seq:
-        request = replace(request, partial=request.partial + command.text, chunk_seq=command.seq)
-    return request
+    return longer(request, command.pieces) if command.pieces else request
+
+
+def longer(request: Request, pieces: Sequence[tuple[int, str]]) -> Request:
+    """The request with newer pieces of text put behind what it has.
+
+    A piece that got lost on the way is marked. Past ``MOST_PARTIAL_CHARS`` nothing more is kept: the result has it all.
+    """
+    texts, seq = [request.partial], request.chunk_seq
+    for number, text in pieces:
+        if number > seq:
+            texts.append(text if number == seq + 1 else GAP + text)
+            seq = number
+    if seq == request.chunk_seq or len(request.partial) >= MOST_PARTIAL_CHARS:
+        return request if seq == request.chunk_seq else replace(request, chunk_seq=seq)
+    partial = "".join(texts)
+    if len(partial) > MOST_PARTIAL_CHARS:
+        partial = partial[: MOST_PARTIAL_CHARS - len(CUT)] + CUT
+    return replace(request, partial=partial, chunk_seq=seq)
 
 
 def finishing(request: Request, command: Finish) -> tuple[Request, ...]:

@@ -7,11 +7,13 @@ from typing import Any
 
 from project.clock import Clock
 from project.core.leases import Verdict
+from project.core.model import Request
 from project.core.states import Status
 from project.errors import NotRegistered, RequestNotFound, SpacesError, StaleLease
 from project.relay.connections import Connection, Connections
 from project.relay.dispatch import Dispatcher
 from project.relay.publish import Publisher
+from project.relay.texts import Texts
 from project.storage.port import Finish, Finished, Pending, Renew, Report, Store
 from project.wire.messages import Chunk, Heartbeat, Progress, Result
 
@@ -28,6 +30,7 @@ class Attempts:
         connections: Connections,
         publisher: Publisher,
         dispatcher: Dispatcher,
+        texts: Texts,
         clock: Clock,
         *,
         lease_s: float,
@@ -36,6 +39,7 @@ class Attempts:
         self._connections = connections
         self._publisher = publisher
         self._dispatcher = dispatcher
+        self._texts = texts
         self._clock = clock
         self._lease_s = lease_s
 
@@ -44,6 +48,7 @@ class Attempts:
         connection = self._connection(connection_id)
         failed = message.status == Status.FAILED
         error = str(message.result.get("error") or "The model reported an error.") if failed else None
+        self._texts.hurry(message.request_id, message.lease_id)
         pending = self._store.requests.finish_later(
             Finish(
                 request_id=message.request_id,
@@ -74,37 +79,9 @@ class Attempts:
 
     def progress(self, connection_id: str, message: Progress, answer: Answer) -> None:
         """Keep how far an attempt has come; it renews the lease. Raises NotRegistered."""
-        self._report(connection_id, message, answer, percent=message.percent, note=message.message)
+        report = self._report(connection_id, message, percent=message.percent, note=message.message)
 
-    def chunk(self, connection_id: str, message: Chunk, answer: Answer) -> None:
-        """Keep a piece of the answer; it renews the lease. Raises NotRegistered."""
-        self._report(connection_id, message, answer, text=message.text)
-
-    def _report(
-        self,
-        connection_id: str,
-        message: Progress | Chunk,
-        answer: Answer,
-        *,
-        percent: float | None = None,
-        note: str = "",
-        text: str | None = None,
-    ) -> None:
-        pending = self._store.requests.report_later(
-            Report(
-                request_id=message.request_id,
-                space_id=self._connection(connection_id).worker.space_id,
-                lease_id=message.lease_id,
-                seq=message.seq,
-                now=self._clock(),
-                lease_s=self._lease_s,
-                percent=percent,
-                message=note,
-                text=text,
-            )
-        )
-
-        def reported(done: Pending[Any]) -> None:
+        def reported(done: Pending[Request | None]) -> None:
             try:
                 request = done.result()
             except SpacesError as error:
@@ -116,7 +93,33 @@ class Attempts:
             self._publisher.publish(request)
             answer({"ok": True})
 
-        pending.on_done(reported)
+        self._store.requests.report_later(report).on_done(reported)
+
+    def chunk(self, connection_id: str, message: Chunk, answer: Answer) -> None:
+        """Keep a piece of the answer; it renews the lease. Raises NotRegistered."""
+        report = self._report(connection_id, message, pieces=((message.seq, message.text),))
+        self._texts.put(report, lambda error: answer({"ok": True} if error is None else refusal(error)))
+
+    def _report(
+        self,
+        connection_id: str,
+        message: Progress | Chunk,
+        *,
+        percent: float | None = None,
+        note: str = "",
+        pieces: tuple[tuple[int, str], ...] = (),
+    ) -> Report:
+        return Report(
+            request_id=message.request_id,
+            space_id=self._connection(connection_id).worker.space_id,
+            lease_id=message.lease_id,
+            seq=message.seq,
+            now=self._clock(),
+            lease_s=self._lease_s,
+            percent=percent,
+            message=note,
+            pieces=pieces,
+        )
 
     def heartbeat(self, connection_id: str, message: Heartbeat) -> dict[str, Any]:
         """Renew the leases a worker lists; which to keep and which to stop. Raises NotRegistered."""

@@ -101,10 +101,14 @@ class Publisher:
             return kept[0]
         self._counting[space_id] = True
         size = self._store.queue_size(space_id)
-        # Nobody can say whether what came or ended meanwhile is in the count: it is soon taken again.
-        alone = self._counting.pop(space_id, False)
-        self._sizes[space_id] = (size, self._clock() + (FRESH_S if alone else DOUBTFUL_S))
-        return size
+        if self._counting.pop(space_id, False):
+            self._sizes[space_id] = (size, self._clock() + FRESH_S)
+            return size
+        # Nobody can say whether what came or ended meanwhile is in the count. What this node knew, and did since, is
+        # the better guess; it is soon counted again.
+        known = self._sizes.get(space_id, (size, 0.0))[0]
+        self._sizes[space_id] = (known, self._clock() + DOUBTFUL_S)
+        return known
 
     def _resized(self, space_id: str, change: int) -> int:
         kept = self._sizes.get(space_id)

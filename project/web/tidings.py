@@ -6,7 +6,6 @@ Events: ``notification`` and ``session_message`` (a notice each), ``inbox`` (how
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,36 +13,37 @@ from project.core.model import User
 from project.core.notices import Notice
 from project.relay.views import iso
 from project.rpc.inbox import Inbox
+from project.web.following import Event
 
 
 class Tidings:
-    """The news of one stream. ``last_seen`` is the id of the last event the browser got before it lost the stream."""
+    """The news of one stream. ``last_seen`` is the ``seq`` of what the browser got before it lost the stream."""
 
     def __init__(self, inbox: Inbox, user: User, space_id: str, last_seen: str):
         self._inbox = inbox
         self._user = user
         self._space_id = space_id
         known = last_seen.isascii() and last_seen.isdigit() and len(last_seen) < 19
-        self._seq = int(last_seen) if known else inbox.unread(user)[1]
+        self.seq = int(last_seen) if known else inbox.unread(user)[1]
         self._unread: int | None = None
         self._revision: int | None = None
 
-    def news(self) -> Iterator[str]:
-        """What has not been told yet, as events."""
+    def news(self) -> Iterator[Event]:
+        """What has not been told yet: events by name and body."""
         unread, newest = self._inbox.unread(self._user)
-        if newest > self._seq:
-            for notice in self._inbox.newer(self._user, self._seq):
-                self._seq = notice.seq
+        if newest > self.seq:
+            for notice in self._inbox.newer(self._user, self.seq):
+                self.seq = notice.seq
                 name = "session_message" if notice.kind == "message" else "notification"
-                yield _event(name, as_json(notice), notice.seq)
+                yield name, as_json(notice)
         if unread != self._unread:
             self._unread = unread
-            yield _event("inbox", {"unread": unread})
+            yield "inbox", {"unread": unread}
         if self._space_id:
             revision = self._inbox.revision(self._space_id)
             if revision != self._revision:
                 self._revision = revision
-                yield _event("space_changed", {"space_id": self._space_id, "revision": revision})
+                yield "space_changed", {"space_id": self._space_id, "revision": revision}
 
 
 def as_json(notice: Notice) -> dict[str, Any]:
@@ -65,8 +65,3 @@ def as_json(notice: Notice) -> dict[str, Any]:
 def link_of(notice: Notice) -> str:
     """Where a notice leads: the page of its request, else the inbox."""
     return f"/requests/{notice.data['request_id']}" if notice.kind == "request" else f"/inbox#{notice.id}"
-
-
-def _event(name: str, body: dict[str, Any], seq: int | None = None) -> str:
-    number = "" if seq is None else f"id: {seq}\n"
-    return f"{number}event: {name}\ndata: {json.dumps(body, ensure_ascii=False)}\n\n"

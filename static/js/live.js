@@ -71,7 +71,11 @@ export class Live {
     source.addEventListener("open", () => { this.failures = 0; });
     source.addEventListener("space", (event) => this.hear(() => this.onSpace(JSON.parse(event.data))));
     // Once it is over, the next open one is streamed: from the next round on, for others listen to this stream, too.
-    source.addEventListener("request", (event) => this.hear(() => this.onRequest(streamed, JSON.parse(event.data))));
+    source.addEventListener("request", (event) => this.hear(() => this.tell(streamed, { ...this.known(streamed), ...JSON.parse(event.data) })));
+    source.addEventListener("chunk", (event) => this.hear(() => {
+      const known = this.known(streamed);
+      this.tell(streamed, { ...known, partial: known.partial + JSON.parse(event.data).text });
+    }));
     source.addEventListener("error", () => {
       // A lost connection is taken up again by the browser itself; a refusal is not.
       if (source.readyState !== EventSource.CLOSED || this.source !== source) return;
@@ -79,6 +83,14 @@ export class Live {
       this.retryAt = Date.now() + RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)];
       this.failures += 1;
     });
+  }
+
+  /** What the stream has said of a request; text that is known already is not sent again. */
+  known(id) { return this.latest?.request_id === id ? this.latest : { partial: "" }; }
+
+  tell(id, status) {
+    this.latest = status;
+    this.onRequest(id, status);
   }
 
   hear(tell) {

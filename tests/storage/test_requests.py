@@ -11,6 +11,7 @@ import pytest
 from project.core.commands import Claim, Finish, Renew, Report, Resume, Submit
 from project.core.leases import Verdict
 from project.core.model import Request, Space, SpaceSettings, StoredFile
+from project.core.moves import CUT, GAP, MOST_PARTIAL_CHARS
 from project.core.states import Status
 from project.errors import QueueFull, RateLimited, SpaceNotFound
 from project.storage.port import Store
@@ -214,13 +215,19 @@ def test_reports_renew_and_are_fenced(store: Store) -> None:
         return store.requests.report(Report("r", "s", lease, seq, NOW + 5, 15.0, **more))
 
     assert report(1, percent=10.0, message="a")
-    assert report(2, text="one ")
-    assert report(2, text="one ")
-    assert report(3, text="two")
+    assert report(0, pieces=((1, "one "),))
+    assert report(0, pieces=((1, "one "),))
+    assert report(0, pieces=((1, "one "), (2, "two"), (2, "two")))
     assert report(1, percent=99.0)
     assert report(9, percent=50.0, lease_id="forged") is None
     now = get(store, "r")
     assert (now.progress, now.progress_message, now.partial) == (10.0, "a", "one two")
+    assert report(0, pieces=((3, "!"), (7, " after a loss")))
+    assert get(store, "r").partial == f"one two!{GAP} after a loss"
+    assert report(0, pieces=((8, "x" * MOST_PARTIAL_CHARS),))
+    assert report(0, pieces=((9, "more"),))
+    cut = get(store, "r")
+    assert (len(cut.partial), cut.partial[-len(CUT) :], cut.chunk_seq) == (MOST_PARTIAL_CHARS, CUT, 9)
     assert (now.started_at, now.lease_until) == (NOW + 5, NOW + 20)
 
 
