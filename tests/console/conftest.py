@@ -40,9 +40,21 @@ class Api:
         return self.post("test/send", {"method": method, "params": params, **more}, status)
 
 
+@pytest.fixture(scope="module")
+def admin_session(site: LiveSite) -> requests.Session:
+    """Logging in costs a password's hash: once for a module."""
+    return site.login()
+
+
+@pytest.fixture(scope="module")
+def user_session(site: LiveSite) -> requests.Session:
+    """The test user's."""
+    return site.login("testuser", "testpass123")
+
+
 @pytest.fixture
-def api(site: LiveSite) -> Iterator[Api]:
+def api(site: LiveSite, admin_session: requests.Session) -> Iterator[Api]:
     """The administrator's console; a load run that a test left is stopped."""
-    made = Api(site, site.login())
+    made = Api(site, admin_session)
     yield made
     made.post("test/load/stop", {})
