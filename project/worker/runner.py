@@ -9,18 +9,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
-from project.worker.calling import Chunk, Executor
+from project.worker.calling import Executor
 from project.worker.errors import HandlerRaised, SiteUnreachable, WorkerError
 from project.worker.job import Job
 from project.worker.transfer import fetch, give_back
 
 MOST_ERROR_CHARS = 4000
-MOST_CHUNK_CHARS = 16_000
-"""Of what is longer only the beginning, or a piece at a time, goes out: a frame over 1 MB costs the connection."""
+"""Of what is longer only the beginning goes out: a frame over 1 MB costs the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class Hooks:
 
     put: Callable[[Job, int], None]
     start: Callable[[Job], None]
-    chunk: Callable[[Job, int, str], None]
+    chunk: Callable[[Job, str], None]
     keep: Callable[[Job, Outcome], None]
     end: Callable[[Job, Outcome | None, int], None]
     crashed: Callable[[BaseException], None]
@@ -183,20 +181,10 @@ class Runner:
 
     def _values(self, executor: Executor, job: Job) -> Mapping[str, Any]:
         job.files = tuple(fetch(self._host, file, job.inputs(), job) for file in job.files)
-        result = executor.run(job, self._chunks(job))
+        result = executor.run(job, lambda text: self._hooks.chunk(job, text))
         for number, path in enumerate(result.files, start=1):
             give_back(self._host, Path(path), number, job)
         return self._fitting(job, dict(result.values))
-
-    def _chunks(self, job: Job) -> Chunk:
-        """Sends pieces of the job's text, numbered, and none too long for a message."""
-        numbers = count(1)
-
-        def send(piece: str) -> None:
-            for start in range(0, len(piece), MOST_CHUNK_CHARS):
-                self._hooks.chunk(job, next(numbers), piece[start : start + MOST_CHUNK_CHARS])
-
-        return send
 
     def _fitting(self, job: Job, values: dict[str, Any]) -> Mapping[str, Any]:
         """The values, or, if they are too large for the socket, a file with them and a note."""

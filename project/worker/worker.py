@@ -16,6 +16,7 @@ from typing import Any
 from project.wire import events, limits
 from project.worker.backoff import retries
 from project.worker.calling import Handler
+from project.worker.chunks import Chunks
 from project.worker.connection import Connection
 from project.worker.errors import ConnectionFailed, RegistrationRefused, StateUnavailable
 from project.worker.events import WorkerEvents
@@ -85,6 +86,7 @@ class Worker:
         self._keeps_state = outbox is None
         self._outbox = Outbox() if outbox is None else outbox
         self._reports = Reports(self._send_progress)
+        self._chunks = Chunks(self._send_chunk)
         self._heartbeat_s = 4.0
         self._max_payload_bytes = limits.MAX_PAYLOAD_BYTES
         self._runner = Runner(
@@ -261,7 +263,7 @@ class Worker:
         return Hooks(
             put=self._watcher.received,
             start=self._on_start,
-            chunk=self._on_chunk,
+            chunk=self._chunks.put,
             keep=self._keep,
             end=self._on_end,
             crashed=self._crashed,
@@ -278,7 +280,7 @@ class Worker:
             self._watcher.progressed(job, percent, message)
             self._reports.put(job, percent, message[:MOST_MESSAGE_CHARS])
 
-    def _on_chunk(self, job: Job, number: int, text: str) -> None:
+    def _send_chunk(self, job: Job, number: int, text: str) -> None:
         message = {"request_id": job.id, "lease_id": job.lease_id, "seq": number, "text": text}
         self._connection.emit(events.CHUNK, message)
 
@@ -287,6 +289,7 @@ class Worker:
 
     def _on_end(self, job: Job, outcome: Outcome | None, held: int) -> None:
         self._reports.end(job)
+        self._chunks.end(job)
         if outcome is not None:
             self._send_result(_result(job, outcome))
             self._watcher.finished(job, outcome.status, outcome.run_s, held)
@@ -333,6 +336,7 @@ class Worker:
         beaten_at = time.monotonic()
         while not self._stopping.wait(TICK_S):
             self._reports.flush()
+            self._chunks.flush()
             # The site may have asked for another rhythm since the last one.
             if time.monotonic() - beaten_at >= self._heartbeat_s:
                 beaten_at = time.monotonic()

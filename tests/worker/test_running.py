@@ -274,6 +274,41 @@ def test_a_generator_is_shown_as_it_comes(fake: FakeSite, serve: Serve) -> None:
     assert fake.disconnects == 0
 
 
+def test_quick_pieces_travel_together_in_order_and_before_the_result(fake: FakeSite, serve: Serve) -> None:
+    def handler(request: Job) -> Iterator[str]:
+        for number in range(5000):
+            yield f"{number} "
+
+    serve(handler, concurrency=2)
+    fake.give("r1")
+    fake.give("r2")
+    eventually(lambda: len(fake.results()) == 2)
+    text = "".join(f"{number} " for number in range(5000))
+    for request_id in ("r1", "r2"):
+        chunks = [chunk for chunk in fake.of("inference_chunk") if chunk["request_id"] == request_id]
+        assert [chunk["seq"] for chunk in chunks] == list(range(1, len(chunks) + 1))
+        assert "".join(chunk["text"] for chunk in chunks) == text
+        assert len(chunks) < 100
+        names = [(name, data.get("request_id")) for name, data in fake.frames]
+        last = len(names) - 1 - names[::-1].index(("inference_chunk", request_id))
+        assert last < names.index(("inference_result", request_id))
+
+
+def test_a_piece_is_shown_at_once_and_none_waits_for_the_next(fake: FakeSite, serve: Serve) -> None:
+    go = threading.Event()
+
+    def handler(request: Job) -> Iterator[str]:
+        yield "first "
+        yield "second "
+        go.wait(10)
+
+    serve(handler)
+    fake.give("r1")
+    eventually(lambda: "".join(chunk["text"] for chunk in fake.of("inference_chunk")) == "first second ")
+    assert fake.of("inference_chunk")[0]["text"] == "first "
+    go.set()
+
+
 def test_a_broken_watcher_ends_the_run_rather_than_hang_it(fake: FakeSite, serve: Serve) -> None:
     class Broken(WorkerEvents):
         def started(self, job: Job) -> None:
