@@ -272,7 +272,8 @@ def test_an_async_handler_is_cancelled_at_its_next_await(fake: FakeSite, serve: 
     fake.give("r1")
     fake.give("r2")
     eventually(lambda: fake.of("inference_progress"))
-    for request_id in ("r1", "r2"):
+    # The waiting one first: it would begin as soon as the other has ended.
+    for request_id in ("r2", "r1"):
         fake.emit("inference_cancel", {"request_id": request_id, "lease_id": f"{request_id}-1", "reason": "x"})
     eventually(lambda: told == ["cancelled"])
     assert fake.results() == {}
