@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import resource
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests
 
 from project.load.cli.main import main
 from project.load.output.folder import COLUMNS, read_record
@@ -178,7 +180,8 @@ def test_a_full_disk_costs_the_results_not_the_measurement(echo: Calibration, tm
         (["steady", "--url", "localhost:8000"], "A target begins with ws://"),
         (["steady", "--url", "ws://127.0.0.1:1/"], "Cannot reach ws://127.0.0.1:1/"),
         (["load", "--url", "http://127.0.0.1:1/"], "Cannot reach http://127.0.0.1:1: connection refused"),
-        (["load", "--url", "http://no-such-host.invalid/"], "Cannot reach http://no-such-host.invalid"),
+        (["load", "--url", "http://no-such-host.invalid/"], "is not this machine, and not among the targets of"),
+        (["load", "--url", "http://127.0.0.1.example.org/"], "is not this machine"),
         (["load", "--url", "http://127.0.0.1:1/", "--target", "socketio"], "Cannot reach http://127.0.0.1:1/"),
         (["load", "--url", "http://127.0.0.1:1/", "--space", "x"], "Cannot reach http://127.0.0.1:1"),
         (["load", "--url", "http://x/", "--body", "{"], "The body is not JSON"),
@@ -202,7 +205,8 @@ def test_what_is_wrong_is_one_line(
     with pytest.raises(SystemExit) as ended:
         main([*arguments, *output] if not arguments[-1].startswith("--") else arguments)
     error = capsys.readouterr().err
-    assert ended.value.code == (5 if says.startswith(("Cannot make", "Cannot write")) else 2)
+    expected = 5 if says.startswith(("Cannot make", "Cannot write")) else 6 if "not this machine" in says else 2
+    assert ended.value.code == expected
     assert says in error
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
@@ -289,6 +293,18 @@ def test_socketio_round_trips_are_measured_to_the_acknowledgement(load: Load, ca
     record = read_record(command.folder)
     assert record.kind == "socketio"
     assert record.histogram("response").lowest_us >= 50_000
+
+
+def test_metrics_are_served_while_it_runs(load: Load, echo: Calibration) -> None:
+    command = load("load", "--url", echo.http, "--duration", "30", "--metrics-port", "0")
+    command.process.says("Metrics: http://127.0.0.1:")
+    found = re.search(r"Metrics: (\S+)", command.process.output)
+    assert found
+    command.process.until(
+        lambda: re.search(r'perf_test_requests_total{result="success"} [1-9]', requests.get(found[1], timeout=5).text),
+        what="calls are in the metrics",
+    )
+    assert command.interrupt() == 130
 
 
 def test_nothing_is_written_when_nothing_should_be(

@@ -13,6 +13,7 @@ from project.load.core.record import RunRecord
 from project.load.core.thresholds import Threshold, judge
 from project.load.core.validity import validate
 from project.load.generators import MessageGenerator, MixedMessageGenerator
+from project.load.permission import Caps, config_path, permit
 from project.load.scenarios.scenario import Conductor
 from project.load.scenarios.table import scenario_named
 from project.load.targets.kinds import TargetOptions, make_target
@@ -41,6 +42,7 @@ class LoadScenario(ABC):
         metrics: MetricsCollector | None = None,
     ):
         self.config = config or ScenarioConfig()
+        self.caps = Caps()
         self.metrics = metrics or MetricsCollector()
         self.client_manager = client_manager or WebSocketClientManager(
             self.config.base_url, metrics=self.metrics, response_timeout_s=self.config.timeout_s
@@ -51,7 +53,8 @@ class LoadScenario(ABC):
         """The scenario itself. What it returns, if anything, is the record; otherwise the metrics are."""
 
     async def execute(self) -> RunRecord:
-        """Run it from beginning to end."""
+        """Run it from beginning to end. Raises RunRefused for a target that may not be put under load."""
+        self.caps = await permit(self.config.base_url, config_path())
         await self.metrics.start_real_time_stats()
         try:
             record = await self.run()
@@ -81,6 +84,7 @@ class EngineScenario(LoadScenario):
             source=lambda number: config.generator(config.seed * 1_000_003 + number).generate,
         )
         conductor = Conductor(lambda number: make_target(target, number), seed=config.seed, name=config.name)
+        conductor.check = self.caps.check
         return await scenario.play(conductor, scenario.checked(config.options))
 
 

@@ -16,6 +16,7 @@ from project.load.cli.play import Order, play
 from project.load.cli.records import RECORD_COMMANDS
 from project.load.cli.thresholds import read_thresholds
 from project.load.errors import LoadError
+from project.load.permission import config_path
 from project.load.scenarios.scenario import Option, Scenario
 from project.load.scenarios.table import SCENARIOS
 from project.load.targets.kinds import TargetOptions, read_headers
@@ -126,6 +127,8 @@ def _order(scenario: Scenario, own: dict[str, Any], given: dict[str, Any]) -> Or
         allow_invalid=given["allow_invalid"],
         quiet=given["quiet"],
         messages=given["messages"],
+        metrics_port=given["metrics_port"],
+        config=config_path(given["config"]),
         message_bytes=given["message_bytes"],
     )
 

@@ -15,17 +15,36 @@ DEFAULT_OUTPUT: Final = "reports/performance"
 
 def shared_options() -> list[click.Option]:
     """Options of every scenario."""
+    return [*_target_options(), *_run_options()]
+
+
+def _run_options() -> list[click.Option]:
+    return [
+        click.Option(["--output"], default=DEFAULT_OUTPUT, show_default=True, help="A folder is made in it per run."),
+        click.Option(["--no-output"], is_flag=True, help="Write nothing."),
+        click.Option(["--no-results"], is_flag=True, help="Leave out results.csv, the row per call."),
+        click.Option(["--name"], default="", help="Of the run; otherwise the scenario's."),
+        click.Option(["--seed"], type=int, default=1, show_default=True, help="Same seed, same messages and times."),
+        click.Option(["--thresholds"], default="none", show_default=True,
+                     help=f"{', '.join(PROFILES)}, or a TOML file with a table [thresholds]."),
+        click.Option(["--threshold"], multiple=True, help="p95_ms<200, p95_ms<200:500, rate>10; repeatable."),
+        click.Option(["--strict"], is_flag=True, help="A warning fails the run, too."),
+        click.Option(["--allow-invalid"], is_flag=True, help="Say when the run is not valid, but do not exit with 3."),
+        click.Option(["--progress-json"], type=click.Path(), help="Progress for programs, replaced each half second."),
+        click.Option(["--metrics-port"], type=click.IntRange(0, 65535), help="Serve /metrics meanwhile."),
+        click.Option(["--config"], default="", help="Targets that are not this machine; otherwise load.toml."),
+        click.Option(["--quiet"], is_flag=True, help="Print nothing but errors."),
+        click.Option(["--debug"], is_flag=True, help="Log what connections do."),
+    ]  # fmt: skip
+
+
+def _target_options() -> list[click.Option]:
     kinds = click.Choice(list(KINDS))
     return [
         click.Option(["--url"], default=DEFAULT_URL, show_default=True, help="The target."),
         click.Option(["--target"], type=kinds, help="Its kind; otherwise as its address says."),
         click.Option(["--service"], default="", help="A service of the services' file, instead of --url."),
         click.Option(["--services"], type=click.Path(), help="A TOML file of services, instead of the engine's own."),
-        click.Option(["--output"], default=DEFAULT_OUTPUT, show_default=True, help="A folder is made in it per run."),
-        click.Option(["--no-output"], is_flag=True, help="Write nothing."),
-        click.Option(["--no-results"], is_flag=True, help="Leave out results.csv, the row per call."),
-        click.Option(["--name"], default="", help="Of the run; otherwise the scenario's."),
-        click.Option(["--seed"], type=int, default=1, show_default=True, help="Same seed, same messages and times."),
         click.Option(["--timeout"], type=click.FloatRange(0.001, 3600), default=30.0, show_default=True, help="s"),
         click.Option(["--header"], multiple=True, help="Name: value; repeatable."),
         click.Option(["--headers-file"], type=click.Path(), help="Headers a line each; keeps secrets off the screen."),
@@ -55,12 +74,4 @@ def shared_options() -> list[click.Option]:
                      help="Relay: requests a played worker takes at once."),
         click.Option(["--worker-token"], default="", envvar="SPACES_WORKER_TOKEN",
                      help="Relay: of the played workers."),
-        click.Option(["--thresholds"], default="none", show_default=True,
-                     help=f"{', '.join(PROFILES)}, or a TOML file with a table [thresholds]."),
-        click.Option(["--threshold"], multiple=True, help="p95_ms<200, p95_ms<200:500, rate>10; repeatable."),
-        click.Option(["--strict"], is_flag=True, help="A warning fails the run, too."),
-        click.Option(["--allow-invalid"], is_flag=True, help="Say when the run is not valid, but do not exit with 3."),
-        click.Option(["--progress-json"], type=click.Path(), help="Progress for programs, replaced each half second."),
-        click.Option(["--quiet"], is_flag=True, help="Print nothing but errors."),
-        click.Option(["--debug"], is_flag=True, help="Log what connections do."),
     ]  # fmt: skip

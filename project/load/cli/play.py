@@ -27,11 +27,15 @@ from project.load.errors import (
     EXIT_TERMINATED,
     LoadError,
     OutputFailed,
+    RunRefused,
 )
 from project.load.output.folder import RESULTS, Results, make_folder, write_record
 from project.load.output.progress import ProgressFile
+from project.load.output.prometheus import MetricsPage
+from project.load.permission import is_loopback, origin_of, permit
 from project.load.scenarios.scenario import Conductor, Scenario
 from project.load.sources import source_of
+from project.load.targets.base import Target
 from project.load.targets.kinds import TargetOptions, make_target
 
 OUTCOME_EXITS = {
@@ -60,6 +64,8 @@ class Order:
     quiet: bool = False
     messages: str = ""
     message_bytes: int = 0
+    metrics_port: int | None = None
+    config: Path = Path("load.toml")
     notes: Mapping[str, Any] = field(default_factory=dict)
     """Kept in the record's configuration as they are."""
 
@@ -78,13 +84,14 @@ def play(order: Order, console: Console) -> int:
 def _play(order: Order, console: Console, file: ProgressFile | None) -> int:
     raise_fds_limit(65_536)
     conductor = _conductor(order)
+    conductor.make_target(0)  # what is wrong with it is said before anything is written or sent
     folder = make_folder(order.output, conductor.name) if order.output is not None else None
     results = _results(order, folder, conductor)
     try:
         with View(console, order.name or order.scenario.name, quiet=order.quiet) as view:
             conductor.watchers = (view.tell,) if file is None else (view.tell, file.tell)
             conductor.sinks = () if results is None else (results.take,)
-            record = run_in_loop(_conduct(conductor, order))
+            record = run_in_loop(_conduct(conductor, order, console))
     except LoadError:
         if folder is not None and not any(folder.iterdir()):
             folder.rmdir()
@@ -115,9 +122,16 @@ def _conductor(order: Order) -> Conductor:
         lambda number: make_target(target, number),
         seed=order.seed,
         name=name,
-        make_other=lambda number, url: make_target(replace(target, url=url), number),
+        make_other=lambda number, url: _other(target, url, number),
     )
     return conductor
+
+
+def _other(target: TargetOptions, url: str, number: int) -> Target:
+    """Another server like the target; only this machine's, or that of the target which was permitted."""
+    if not is_loopback(url) and origin_of(url) != origin_of(target.url):
+        raise RunRefused(f"{url} is neither this machine nor the target that is permitted")
+    return make_target(replace(target, url=url), number)
 
 
 def _results(order: Order, folder: Path | None, conductor: Conductor) -> Results | None:
@@ -147,12 +161,26 @@ def _keep(folder: Path | None, record: RunRecord, results: Results | None) -> Ou
     return problem
 
 
-async def _conduct(conductor: Conductor, order: Order) -> RunRecord:
+async def _conduct(conductor: Conductor, order: Order, console: Console) -> RunRecord:
     loop = asyncio.get_running_loop()
     if sys.platform != "win32":
         for name, outcome in ((signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")):
             loop.add_signal_handler(name, conductor.stop, outcome)
-    return await order.scenario.play(conductor, order.options)
+    conductor.check = (await permit(_url(order), order.config)).check
+    if order.metrics_port is None:
+        return await order.scenario.play(conductor, order.options)
+    page = MetricsPage(lambda: conductor.current.recorder if conductor.current is not None else None)
+    port = await page.start(order.metrics_port)
+    if not order.quiet:
+        console.print(f"Metrics: http://127.0.0.1:{port}/metrics")
+    try:
+        return await order.scenario.play(conductor, order.options)
+    finally:
+        await page.stop()
+
+
+def _url(order: Order) -> str:
+    return order.target.service.url if order.target.service is not None else order.target.url
 
 
 def _config(order: Order) -> dict[str, Any]:

@@ -60,6 +60,8 @@ class Conductor:
     stopped_as: str = ""
     current: Run | None = None
     runs: int = field(default=0)
+    check: Callable[[Plan], None] = lambda plan: None
+    """Raises RunRefused when a plan is more than the target may get."""
     make_other: Callable[[int, str], Target] | None = None
     profiles: Sequence[str] = ()
     """Of the users, by their number, where the scenario has different ones; the target's messages go by it."""
@@ -74,6 +76,7 @@ class Conductor:
         sinks: Sequence[Sink] = (),
     ) -> RunRecord:
         """One run of a plan, by ``driver`` where the model's own does not do."""
+        self.check(plan)
         self.runs += 1
         self.current = Run(
             plan,

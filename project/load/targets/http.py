@@ -60,7 +60,7 @@ class HttpSession:
         return not self._http.closed
 
     async def call(self) -> Answer:
-        """Call the next endpoint and read its answer whole."""
+        """Call the next endpoint and read its answer whole. A redirect is an answer: it is not followed elsewhere."""
         endpoint = next(self._endpoints)
         name = f"{endpoint.method} {endpoint.path}"
         counts = self._counts
@@ -69,7 +69,11 @@ class HttpSession:
             counts.bytes_sent += len(endpoint.body)
         try:
             async with self._http.request(
-                endpoint.method, self._base + endpoint.path, data=endpoint.body, headers=endpoint.headers
+                endpoint.method,
+                self._base + endpoint.path,
+                data=endpoint.body,
+                headers=endpoint.headers,
+                allow_redirects=False,
             ) as response:
                 size = len(await response.read())
                 status = response.status
