@@ -16,7 +16,14 @@ def make_engine(url: str, *, writes: bool) -> sa.Engine:
     On SQLite: WAL with synchronous=FULL, so that a commit is on disk when it returns; a writer takes the lock when
     its transaction begins, so that it never has to be upgraded.
     """
-    engine = sa.create_engine(url, poolclass=sa.NullPool, json_serializer=_dump, json_deserializer=json.loads)
+    engine = sa.create_engine(
+        url,
+        poolclass=sa.NullPool,
+        json_serializer=_dump,
+        json_deserializer=json.loads,
+        # Errors are logged, and would carry the values along: prompts, hashes.
+        hide_parameters=True,
+    )
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
         begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
