@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flask import Flask
@@ -11,6 +11,7 @@ from flask import Flask
 from project.accounts.service import Accounts
 from project.clock import Clock, steady_clock
 from project.config import Settings
+from project.core.safe_mode import is_safe
 from project.relay.attempts import Attempts
 from project.relay.connections import Connections
 from project.relay.dispatch import Dispatcher
@@ -34,9 +35,10 @@ from project.sockets.server import make_socketio
 from project.sockets.workers import WorkerNamespace
 from project.storage.files import FileVault
 from project.storage.lock import hold
-from project.storage.memory import memory_store
-from project.storage.port import Store
+from project.storage.memory import memory_requests, memory_store
+from project.storage.port import RequestStore, Store
 from project.storage.sql import open_store
+from project.storage.unstored import UnstoredRequests
 from project.web.blueprints import set_up_web
 from project.web.guard import Guard
 from project.web.site import Site
@@ -89,6 +91,7 @@ def create_app(settings: Settings, clock: Clock | None = None, *, one_time_passw
     flask.secret_key = keys[0]
     links = Links(keys, lifetime_s=LINK_S)
     vault = FileVault(settings.upload_dir)
+    store = replace(store, requests=_with_safe_mode(store, vault, runtime, settings))
     accounts = Accounts(store, runtime.run_blocking, clock, settings, keys)
     first_password = accounts.seed(one_time=one_time_password)
     signals = Signals(runtime.event)
@@ -99,7 +102,10 @@ def create_app(settings: Settings, clock: Clock | None = None, *, one_time_passw
         settings, store, relay, spaces.get, signals.notify, publisher.space_changed, runtime, clock, keys
     )
     # Whoever waits for the answer gets it, and need not be told that it is there.
-    publisher.on_over(lambda r: None if signals.is_watched(ended_topic(r.id)) else console.inbox.request_ended(r))
+    # What is in safe mode leaves nothing behind, so no notice either.
+    publisher.on_over(
+        lambda r: None if is_safe(r.id) or signals.is_watched(ended_topic(r.id)) else console.inbox.request_ended(r)
+    )
     accounts.sessions.on_ended(lambda user_id: signals.notify([logins_topic(user_id)]))
     check_event_policies(flask.extensions["socketio"].server)
     set_up_web(flask, Site(settings, relay, spaces, accounts, vault, links, runtime, console, clock, retention))
@@ -117,6 +123,22 @@ def _open(settings: Settings, runtime: Runtime) -> tuple[Store, bool]:
     if settings.store_url.startswith("memory:"):
         return memory_store(), alone
     return open_store(settings.store_url, runtime), alone
+
+
+def _with_safe_mode(store: Store, vault: FileVault, runtime: Runtime, settings: Settings) -> RequestStore:
+    """The store's requests, and beside them those in safe mode."""
+
+    def remove_files(file_ids: tuple[str, ...]) -> None:
+        for file_id in file_ids:
+            runtime.run_blocking(vault.remove, file_id)
+
+    return UnstoredRequests(
+        store.requests,
+        memory_requests(lambda space_id: True),
+        remove_files,
+        most=settings.safe_mode_requests,
+        keep_s=settings.safe_mode_keep_s,
+    )
 
 
 def _relay(

@@ -66,6 +66,10 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("max_connections_per_address", int, 2000, "Open connections, or behind proxies requests, of one address."),
     Setting("register_s", float, 10.0, "Seconds a connection has to register as a worker."),
     Setting("worker_messages_per_s", int, 2000, "Messages a second of one worker; more of them wait."),
+    Setting(
+        "safe_mode_requests", int, 2000, "Requests in safe mode (X-Load-Test) in memory at a time; 0 refuses them."
+    ),
+    Setting("safe_mode_keep_s", float, 30.0, "Least seconds a request in safe mode can be asked about after its end."),
     Setting("max_upload_bytes", int, 200 * 1024 * 1024, "Largest submission, all files together."),
     Setting(
         "quota_requests_per_minute",
@@ -129,6 +133,8 @@ class Settings:
     max_connections_per_address: int = 2000
     register_s: float = 10.0
     worker_messages_per_s: int = 2000
+    safe_mode_requests: int = 2000
+    safe_mode_keep_s: float = 30.0
     max_upload_bytes: int = 200 * 1024 * 1024
     quota_requests_per_minute: int = 0
     quota_open_requests: int = 0

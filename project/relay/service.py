@@ -12,6 +12,7 @@ from project.core import leases
 from project.core.model import Request, Space, StoredFile, User
 from project.core.quotas import NONE, Quota
 from project.core.reasons import DEAD_LETTERS
+from project.core.safe_mode import PREFIX, is_safe
 from project.core.states import Status
 from project.core.submission import Submission, fingerprint
 from project.errors import Conflict, FileNotFound, QueueFull, RequestNotFound, StaleLease, WorkerOffline
@@ -61,19 +62,30 @@ class Relay:
         self._max_attempts = max_attempts
         self._quota = quota
 
-    def submit(self, space: Space, user: User, submission: Submission, *, key: str = "") -> Submitted:
+    def submit(
+        self, space: Space, user: User, submission: Submission, *, key: str = "", safe: bool = False
+    ) -> Submitted:
         """Keep a request, durably, and hand it out when its turn comes.
 
-        The same ``key`` of the same person means the same request, however often it is sent. Raises WorkerOffline,
-        RateLimited, QueueFull, OwnQueueFull, SpaceNotFound, KeyReused, and whatever keeps the store from writing.
+        With ``safe`` it is kept nowhere but in memory, for as long as it takes (``core.safe_mode``); a worker has to
+        be connected to this very node. The same ``key`` of the same person means the same request, however often it
+        is sent. Raises WorkerOffline, RateLimited, QueueFull, OwnQueueFull, SpaceNotFound, KeyReused, and whatever
+        keeps the store from writing.
         """
-        return self._submit(secrets.token_hex(16), space, user, submission, key)
+        return self._submit(new_id(safe=safe), space, user, submission, key)
 
     def ask(
-        self, space: Space, user: User, submission: Submission, timeout_s: float, *, key: str = ""
+        self,
+        space: Space,
+        user: User,
+        submission: Submission,
+        timeout_s: float,
+        *,
+        key: str = "",
+        safe: bool = False,
     ) -> tuple[Submitted, RequestView]:
         """``submit``, then the request's view once it is over, or after ``timeout_s``."""
-        request_id = secrets.token_hex(16)
+        request_id = new_id(safe=safe)
         with self._signals.watch(ended_topic(request_id)) as watch:
             submitted = self._submit(request_id, space, user, submission, key)
             if not submitted.repeated:
@@ -90,7 +102,7 @@ class Relay:
         space = self._spaces.get(dead.space_id)
         settings = replace(space.settings, rate_limit_s=0.0, max_queue_per_user=0)
         person = User(dead.user_id, dead.username, "", "user", 0.0)
-        again = secrets.token_hex(16)
+        again = new_id()
         return self._submit(again, replace(space, settings=settings), person, submission, retry_of=request_id)
 
     def dead_letter(self, request_id: str) -> Request:
@@ -121,7 +133,9 @@ class Relay:
     ) -> Submitted:
         now = self._clock()
         settings = space.settings
-        if not self.accepts(space) and not (key and self._store.requests.keyed(user.id, key, since=now - KEY_AGE_S)):
+        # Another node's worker cannot reach what is in this node's memory.
+        served = bool(self._connections.of_space(space.id)) if is_safe(request_id) else self.accepts(space)
+        if not served and not (key and self._store.requests.keyed(user.id, key, since=now - KEY_AGE_S)):
             raise WorkerOffline
         try:
             submitted = self._store.requests.submit(
@@ -291,6 +305,11 @@ class Relay:
         if request is None or not _may_see(user, request):
             raise FileNotFound
         return file
+
+
+def new_id(*, safe: bool = False) -> str:
+    """The id of a new request, which nobody can guess."""
+    return (PREFIX if safe else "") + secrets.token_hex(16)
 
 
 def _may_see(user: User, request: Request) -> bool:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from project.core.model import Request
+from project.core.safe_mode import is_safe
 
 
 def iso(at: float | None) -> str | None:
@@ -66,6 +67,7 @@ class RequestView:
             "dispatched_at": iso(request.dispatched_at),
             "started_at": iso(request.started_at),
             "finished_at": iso(request.finished_at),
+            "load_test_mode": is_safe(request.id),
         }
 
 

@@ -12,6 +12,7 @@ from flask import Blueprint, jsonify, redirect, request, url_for
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
+from project.core import safe_mode
 from project.core.commands import Submitted
 from project.core.model import FileField, Space
 from project.core.submission import FILE_FIELDS, check_fields, check_key
@@ -35,11 +36,13 @@ def submit(space_id: str) -> Response:
     """Accept a request: form or JSON fields ``prompt``, ``audio_url``, ``params``, files, and ``wait`` in seconds.
 
     With ``wait`` the answer is the request's status once it is over, if that is in time. An ``Idempotency-Key`` header
-    names the submission: sent again with the same key, it is the same request.
+    names the submission: sent again with the same key, it is the same request. With ``X-Load-Test: true`` the request
+    goes the whole way and is kept nowhere.
     """
     site, user = current_site(), current_user()
     space = site.spaces.get(space_id)
     key = check_key(request.headers.get("Idempotency-Key", ""))
+    safe = safe_mode.is_asked(request.headers.get(safe_mode.HEADER))
     # What can be refused is refused before a long body is read; a submission with a key may have been taken before.
     if not key and not site.relay.accepts(space):
         raise WorkerOffline
@@ -50,10 +53,10 @@ def submit(space_id: str) -> Response:
     with kept_files(chosen, time.time()) as kept:
         whole = submission.with_files(kept.files)
         if wait_s:
-            submitted, view = site.relay.ask(space, user, whole, wait_s, key=key)
+            submitted, view = site.relay.ask(space, user, whole, wait_s, key=key, safe=safe)
             kept.belong_to(submitted.request)
             return _fresh(jsonify(_accepted(submitted) | view.as_dict()))
-        submitted = site.relay.submit(space, user, whole, key=key)
+        submitted = site.relay.submit(space, user, whole, key=key, safe=safe)
         kept.belong_to(submitted.request)
     return _fresh(jsonify(_accepted(submitted)))
 
@@ -68,6 +71,7 @@ def _accepted(submitted: Submitted) -> dict[str, Any]:
         "position": submitted.position,
         "queue_size": submitted.position or 0,
         "repeated": submitted.repeated,
+        "load_test_mode": safe_mode.is_safe(request_.id),
     }
 
 

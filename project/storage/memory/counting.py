@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from project.core import quotas
 from project.core.model import Request, StoredFile
+from project.core.ordering import Line
 from project.core.quotas import WINDOW_S, Usage, size_of
+from project.core.states import Status
 from project.storage.port import Submit
 
 
@@ -19,6 +22,28 @@ def usage_of(requests: Iterable[Request], files: Iterable[StoredFile], command: 
         oldest_at=min(recent, default=0.0),
         open=sum(not request.is_over for request in own),
         kept_bytes=size_of(file for file in files if file.request_id in ids),
+    )
+
+
+def over_quota(requests: Iterable[Request], files: Iterable[StoredFile], command: Submit) -> Exception | None:
+    """Why the person's quota does not allow a submission; None if it does."""
+    if command.quota == quotas.NONE:
+        return None
+    used = usage_of(requests, files, command)
+    return quotas.refuse(command.quota, used, now=command.now, size_bytes=size_of(command.files))
+
+
+def line_of(open_ones: Iterable[Request], command: Submit) -> Line:
+    """The line a submission would stand in, as it is now; of all open requests."""
+    here = [request for request in open_ones if request.space_id == command.space_id]
+    waiting = [request for request in here if request.status is Status.QUEUED]
+    own = [request for request in waiting if request.user_id == command.user_id]
+    return Line(
+        waiting=len(waiting),
+        own_waiting=len(own),
+        last_turn=max((request.turn for request in here), default=0),
+        first_turn=min((request.turn for request in waiting if not request.attempt), default=None),
+        own_last_turn=max((request.turn for request in own if not request.attempt), default=None),
     )
 
 

@@ -6,14 +6,13 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from project.core import leases, limits, moves, quotas
+from project.core import leases, limits, moves
 from project.core.leases import Verdict
 from project.core.model import Request, StoredFile, Transition
-from project.core.ordering import Line, turn_of
-from project.core.quotas import size_of
+from project.core.ordering import turn_of
 from project.core.states import Status
 from project.errors import AlreadyRetried, KeyReused, SpaceNotFound
-from project.storage.memory.counting import ended_before, usage_of
+from project.storage.memory.counting import ended_before, line_of, over_quota
 from project.storage.memory.done import Done
 from project.storage.port import (
     Claim,
@@ -32,6 +31,11 @@ from project.storage.port import (
 )
 
 
+def memory_requests(has_space: Callable[[str], bool]) -> MemoryRequests:
+    """A store of requests alone."""
+    return MemoryRequests(has_space, threading.RLock())
+
+
 class MemoryRequests:
     """``RequestStore`` in memory. ``has_space`` says which spaces there are."""
 
@@ -39,6 +43,7 @@ class MemoryRequests:
         self._has_space = has_space
         self._lock = lock
         self._requests: dict[str, Request] = {}
+        self._open: dict[str, Request] = {}
         self._history: dict[str, list[Transition]] = {}
         self._files: dict[str, StoredFile] = {}
         self._keys: dict[tuple[str, str], tuple[Kept, float]] = {}
@@ -62,15 +67,14 @@ class MemoryRequests:
                 raise SpaceNotFound
             if command.retry_of and self.retries([command.retry_of]):
                 raise AlreadyRetried
-            used = usage_of(self._requests.values(), self._files.values(), command)
-            refusal = quotas.refuse(command.quota, used, now=command.now, size_bytes=size_of(command.files))
-            line = self._line(command)
+            refusal = over_quota(self._requests.values(), self._files.values(), command)
+            line = line_of(self._open.values(), command)
             refusal = refusal or limits.refuse_submission(command, line, last_at=self._last_at(command))
             if refusal is not None:
                 raise refusal
             self._last_seq += 1
             request = replace(moves.submitted(command, turn_of(command.order, line)), seq=self._last_seq, files=())
-            self._requests[request.id] = request
+            self._put(request)
             self._history[request.id] = [moves.transition(None, request, at=command.now)]
             for file in command.files:
                 self._files.setdefault(file.id, file)
@@ -127,9 +131,7 @@ class MemoryRequests:
                 request = self._held(request_id, command.space_id, lease_id)
                 if request is not None:
                     started = request_id in command.started
-                    self._requests[request_id] = moves.renewed(
-                        request, now=command.now, lease_s=command.lease_s, started=started
-                    )
+                    self._put(moves.renewed(request, now=command.now, lease_s=command.lease_s, started=started))
                     kept.add(request_id)
             return frozenset(kept)
 
@@ -139,7 +141,7 @@ class MemoryRequests:
             request = self._held(command.request_id, command.space_id, command.lease_id)
             if request is None:
                 return None
-            self._requests[request.id] = moves.reporting(request, command)
+            self._put(moves.reporting(request, command))
             return self._whole(self._requests[request.id])
 
     def report_later(self, command: Report) -> Pending[Request | None]:
@@ -165,7 +167,7 @@ class MemoryRequests:
                 keep.append(request_id)
             dropped = [
                 request
-                for request in self._requests.values()
+                for request in self._open.values()
                 if command.worker_id
                 and request.status is Status.PROCESSING
                 and request.space_id == command.space_id
@@ -181,7 +183,7 @@ class MemoryRequests:
         with self._lock:
             held = [
                 request
-                for request in self._requests.values()
+                for request in self._open.values()
                 if request.status is Status.PROCESSING and request.connection_id == connection_id
             ]
             return self._lose(held, keep_lease=keep_lease, now=now, reason="connection_lost")
@@ -189,7 +191,7 @@ class MemoryRequests:
     def expire(self, now: float, *, limit: int = 500) -> tuple[Request, ...]:
         """See the port."""
         with self._lock:
-            pairs = [(r, moves.expired(r, now=now)) for r in self._requests.values() if not r.is_over]
+            pairs = [(r, moves.expired(r, now=now)) for r in self._open.values()]
             return self._save([(before, after) for before, after in pairs if before is not after][:limit], now)
 
     def extend_leases(self, until: float) -> int:
@@ -197,11 +199,11 @@ class MemoryRequests:
         with self._lock:
             short = [
                 request
-                for request in self._requests.values()
+                for request in self._open.values()
                 if request.status is Status.PROCESSING and (request.lease_until or 0.0) < until
             ]
             for request in short:
-                self._requests[request.id] = replace(request, lease_until=until)
+                self._put(replace(request, lease_until=until))
             return len(short)
 
     def cancel(self, request_id: str, *, now: float, code: str) -> Request | None:
@@ -212,7 +214,7 @@ class MemoryRequests:
     def cancel_where(self, wanted: Callable[[Request], bool], *, now: float, code: str) -> tuple[Request, ...]:
         """End every open request that ``wanted`` selects; the requests as they were before."""
         with self._lock:
-            before = [request for request in self._requests.values() if not request.is_over and wanted(request)]
+            before = [request for request in self._open.values() if wanted(request)]
             self._save([(r, moves.ended(r, status=Status.CANCELLED, code=code, now=now)) for r in before], now)
             return tuple(before)
 
@@ -234,12 +236,12 @@ class MemoryRequests:
     def queue_size(self, space_id: str) -> int:
         """See the port."""
         with self._lock:
-            return sum(not r.is_over for r in self._requests.values() if r.space_id == space_id)
+            return sum(request.space_id == space_id for request in self._open.values())
 
     def waiting_spaces(self) -> frozenset[str]:
         """See the port."""
         with self._lock:
-            return frozenset(r.space_id for r in self._requests.values() if r.status is Status.QUEUED)
+            return frozenset(r.space_id for r in self._open.values() if r.status is Status.QUEUED)
 
     def list(
         self,
@@ -335,23 +337,11 @@ class MemoryRequests:
 
     def _queue(self, space_id: str) -> Sequence[Request]:
         """Those that wait in a space, the next one first."""
-        waiting = [r for r in self._requests.values() if r.status is Status.QUEUED and r.space_id == space_id]
+        waiting = [r for r in self._open.values() if r.status is Status.QUEUED and r.space_id == space_id]
         return sorted(waiting, key=lambda request: (request.turn, request.seq))
 
     def _places(self, space_id: str) -> dict[str, int]:
         return {request.id: place for place, request in enumerate(self._queue(space_id), start=1)}
-
-    def _line(self, command: Submit) -> Line:
-        open_ones = [r for r in self._requests.values() if not r.is_over and r.space_id == command.space_id]
-        waiting = [request for request in open_ones if request.status is Status.QUEUED]
-        own = [request for request in waiting if request.user_id == command.user_id]
-        return Line(
-            waiting=len(waiting),
-            own_waiting=len(own),
-            last_turn=max((request.turn for request in open_ones), default=0),
-            first_turn=min((request.turn for request in waiting if not request.attempt), default=None),
-            own_last_turn=max((request.turn for request in own if not request.attempt), default=None),
-        )
 
     def _forget(self, requests: Sequence[Request]) -> Purged:
         ids = {request.id for request in requests}
@@ -362,7 +352,16 @@ class MemoryRequests:
         self._keys = {name: kept for name, kept in self._keys.items() if kept[0].request_id not in ids}
         return Purged(tuple(request.id for request in requests), file_ids)
 
+    def _put(self, request: Request) -> None:
+        self._requests[request.id] = request
+        if request.is_over:
+            self._open.pop(request.id, None)
+        else:
+            self._open[request.id] = request
+
     def _last_at(self, command: Submit) -> float | None:
+        if not command.rate_limit_s:
+            return None
         of_person = (
             request.created_at
             for request in self._requests.values()
@@ -386,10 +385,12 @@ class MemoryRequests:
             if before.status is not after.status:
                 row = moves.transition(before, after, at=now, reason=reason or moves.why(after))
                 self._history[after.id].append(row)
-            self._requests[after.id] = after
+            self._put(after)
             changed.append(after)
         return tuple(changed)
 
     def _whole(self, request: Request) -> Request:
+        if not self._files:
+            return request
         files = [file for file in self._files.values() if file.request_id == request.id]
         return moves.with_files(request, tuple(sorted(files, key=lambda file: (file.created_at, file.id))))
