@@ -2,9 +2,10 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 PORT ?= 5001
+EXAMPLES ?= 3000
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup run test fast lint types arch check bench bench-load routes reference translations clean
+.PHONY: help setup run test fast lint types arch check bench bench-load routes reference translations clean fuzz audit
 
 help: ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
@@ -24,6 +25,14 @@ test: $(STAMP) ## run every test
 
 fast: $(STAMP) ## run the tests that need no process and no browser
 	$(PY) -m pytest -m 'not slow'
+
+fuzz: $(STAMP) ## throw nonsense at the site for some minutes (EXAMPLES=3000)
+	SPACES_FUZZ_EXAMPLES=$(EXAMPLES) $(PY) -m pytest tests/security/test_fuzz.py
+
+audit: $(STAMP) ## look up known holes of what is installed, and write a bill of materials (needs the network)
+	@test -x .make/audit/bin/pip-audit || { $(PY) -m venv .make/audit && .make/audit/bin/pip install -q pip-audit cyclonedx-bom; }
+	.make/audit/bin/cyclonedx-py environment --output-reproducible -o .make/sbom.json $(PY)
+	.make/audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
 
 lint: $(STAMP) ## style
 	$(PY) -m ruff check .
