@@ -1,9 +1,11 @@
-"""The tool, run in this process."""
+"""The tool, run in this process; and the trials of workers, which go on beside the other tests of this folder."""
 
 from __future__ import annotations
 
+import shlex
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,7 +13,16 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 
+from project.suites.check import Outcome, run_check
 from project.suites.cli import main
+from project.suites.conformance.suite import CHECKS
+from project.suites.conformance.trial import Trial
+from tests.suites.faults import ALSO, FAULTS, GOOD, GRAVE_FAULTS, PLAIN
+
+AT_ONCE = 6
+PATIENCE_S = 20.0
+SHORT_PATIENCE_S = 4.0
+Outcomes = dict[str, Outcome]
 
 
 @dataclass(frozen=True)
@@ -46,3 +57,41 @@ def run_tool(tmp_path: Path) -> Iterator[Callable[..., Told]]:
 
     yield run
     signal.signal(signal.SIGTERM, before)
+
+
+def tried(command: str, names: Sequence[str], patience_s: float = PATIENCE_S) -> Outcomes:
+    """Outcomes of these checks."""
+    trial = Trial(command, patience_s)
+    try:
+        return {c.name: run_check("conformance", c, trial) for c in CHECKS if c.name in names}
+    finally:
+        trial.end()
+
+
+@pytest.fixture(scope="package")
+def trials() -> Iterator[Callable[[str], Outcomes]]:
+    """Every trial of the conformance suite by its name. They wait more than they work, so several go on at once."""
+    names = [check.name for check in CHECKS]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        running: dict[str, list[Future[Outcomes]]] = {}
+        for name, command in GOOD.items():
+            # In halves: the longest of all decides how long the whole takes.
+            halves = (names[: len(names) // 2], names[len(names) // 2 :])
+            running[name] = [pool.submit(tried, command, half) for half in halves]
+        for fault, (concerned, _) in FAULTS.items():
+            command = f"{PLAIN} 0.5 {shlex.quote(fault)}"
+            names_tried = {concerned, *(() if concerned in ALSO else ALSO)}
+            running[fault] = [pool.submit(tried, command, [*names_tried], SHORT_PATIENCE_S)]
+        for command, (concerned, _) in GRAVE_FAULTS.items():
+            running[command] = [pool.submit(tried, command, ["registers by websocket", concerned], SHORT_PATIENCE_S)]
+        yield lambda name: {key: each for future in running[name] for key, each in future.result(100).items()}
+        for futures in running.values():
+            for future in futures:
+                future.cancel()
+
+
+@pytest.fixture(scope="package", autouse=True)
+def trials_begin_early(request: pytest.FixtureRequest) -> None:
+    """Begin the trials now if some test will want them: they go on while other tests run."""
+    if any("trials" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("trials")

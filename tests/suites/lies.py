@@ -146,6 +146,7 @@ NEW_SPACE = "a new space opens and says it is not connected"
 LOAD = "every request is accepted and completes"
 RATE = "too soon is refused with the time to wait"
 FEW = ("--suite", "load", "--requests", "6", "--concurrency", "2")
+PAGES = ("--only", "answers HTML")
 SPACES = ("--only", "space")
 REQUESTS = ("--only", "submitting", "--only", "unknown", "--only", "wait")
 SINGLE = ("--suite", "scenarios", "--only", "scenario 1")
@@ -192,11 +193,13 @@ OF_SPACES = (
         {
             "the front page answers HTML": "GET /: expected 200, got 500",
         },
+        PAGES,
     ),
     Wrong(
         "there is no login page",
         _status("/login", 200, 404, method="GET"),
         {"the login page answers HTML": "GET /login: expected 200, got 404"},
+        PAGES,
     ),
     Wrong(
         "a new space is not listed",

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from click.testing import CliRunner
 
-from project.suites import bench, client
+from project.suites import bench, cli, client
 from project.suites.page import Page
 from tests.conftest import LiveSite, Process
 from tests.suites.conftest import Told
@@ -58,14 +59,6 @@ def test_everything_passes_and_nothing_is_left(site: LiveSite, start_tool: Start
     assert re.search(r"  … scenario 2: concurrent requests, .* \(\d s\)", tool.output)
     assert file.read_text().count("<testcase ") == 26
     assert spaces(site) == before
-
-
-def test_the_basic_suite_comes_by_default(site: LiveSite, run_tool: RunTool) -> None:
-    told = run_tool("--host", site.host)
-    assert told.exit_code == 0
-    assert len(told.passed) == 19
-    assert "suite (" in told.output
-    assert "->" not in told.output
 
 
 def test_the_space_of_the_guide(site: LiveSite, start_tool: Start, start_mock: Start) -> None:
@@ -235,11 +228,10 @@ def test_ended_in_the_middle(site: LiveSite, start_tool: Start, number: signal.S
         (("--junit", "/nowhere/at/all.xml"), "No such file or directory"),
     ],
 )
-def test_wrong_flags(start_tool: Start, flags: tuple[str, str], says: str) -> None:
-    tool = start_tool(*flags)
-    assert tool.wait() == 2
-    assert says in tool.output
-    assert "Traceback" not in tool.output
+def test_wrong_flags(flags: tuple[str, str], says: str) -> None:
+    result = CliRunner().invoke(cli.main, flags, catch_exceptions=False)
+    assert result.exit_code == 2
+    assert says in result.output
 
 
 @pytest.mark.parametrize(
