@@ -128,6 +128,7 @@ def _order(scenario: Scenario, own: dict[str, Any], given: dict[str, Any]) -> Or
         quiet=given["quiet"],
         messages=given["messages"],
         metrics_port=given["metrics_port"],
+        junit=Path(given["junit"]) if given["junit"] else None,
         config=config_path(given["config"]),
         message_bytes=given["message_bytes"],
     )

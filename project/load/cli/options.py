@@ -31,6 +31,7 @@ def _run_options() -> list[click.Option]:
         click.Option(["--strict"], is_flag=True, help="A warning fails the run, too."),
         click.Option(["--allow-invalid"], is_flag=True, help="Say when the run is not valid, but do not exit with 3."),
         click.Option(["--progress-json"], type=click.Path(), help="Progress for programs, replaced each half second."),
+        click.Option(["--junit"], type=click.Path(), help="Write the verdict there as JUnit XML."),
         click.Option(["--metrics-port"], type=click.IntRange(0, 65535), help="Serve /metrics meanwhile."),
         click.Option(["--config"], default="", help="Targets that are not this machine; otherwise load.toml."),
         click.Option(["--quiet"], is_flag=True, help="Print nothing but errors."),

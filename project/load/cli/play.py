@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -29,7 +30,8 @@ from project.load.errors import (
     OutputFailed,
     RunRefused,
 )
-from project.load.output.folder import RESULTS, Results, make_folder, write_record
+from project.load.output.ci import github_summary, junit_xml
+from project.load.output.folder import RESULTS, Results, make_folder, write_atomically, write_record
 from project.load.output.progress import ProgressFile
 from project.load.output.prometheus import MetricsPage
 from project.load.permission import is_loopback, origin_of, permit
@@ -65,6 +67,7 @@ class Order:
     messages: str = ""
     message_bytes: int = 0
     metrics_port: int | None = None
+    junit: Path | None = None
     config: Path = Path("load.toml")
     notes: Mapping[str, Any] = field(default_factory=dict)
     """Kept in the record's configuration as they are."""
@@ -102,7 +105,7 @@ def _play(order: Order, console: Console, file: ProgressFile | None) -> int:
     if not order.quiet:
         show_result(console, record)
     code = exit_code(record, strict=order.strict, allow_invalid=order.allow_invalid)
-    problem = _keep(folder, record, results)
+    problem = _keep(folder, record, results) or _tell_builders(order, record)
     if problem is not None:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"✗ {problem.message}", style="red", markup=False)
         code = problem.exit_code
@@ -159,6 +162,23 @@ def _keep(folder: Path | None, record: RunRecord, results: Results | None) -> Ou
     except OutputFailed as error:
         problem = problem or error
     return problem
+
+
+def _tell_builders(order: Order, record: RunRecord) -> OutputFailed | None:
+    """Write for the machine that builds: JUnit XML where asked, GitHub's summary where it has one."""
+    summary = os.environ.get("GITHUB_STEP_SUMMARY", "")
+    path = order.junit or Path(summary)
+    try:
+        if order.junit is not None:
+            order.junit.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(order.junit, junit_xml(record))
+        if summary:
+            path = Path(summary)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(github_summary(record))
+    except OSError as error:
+        return OutputFailed(f"Cannot write {path}: {error.strerror}")
+    return None
 
 
 async def _conduct(conductor: Conductor, order: Order, console: Console) -> RunRecord:

@@ -1,4 +1,4 @@
-"""The folder of one run: ``run.json`` (the record), ``metrics.json``, ``series.csv``, ``results.csv``."""
+"""The folder of one run: the record, figures, series, a report, and a row per call."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from project.load.core.record import Point, RunRecord
 from project.load.errors import BadUsage, OutputFailed
+from project.load.output.report import report_html
 from project.load.output.shapes import metrics_shape
 from project.load.targets.base import Answer
 
@@ -23,6 +24,7 @@ RECORD: Final = "run.json"
 METRICS: Final = "metrics.json"
 SERIES: Final = "series.csv"
 RESULTS: Final = "results.csv"
+REPORT: Final = "report.html"
 COLUMNS: Final = (
     "timestamp",
     "endpoint",
@@ -140,6 +142,7 @@ WRITERS: list[tuple[str, Callable[[RunRecord], str]]] = [
     (RECORD, lambda record: _json(record.as_dict())),
     (METRICS, lambda record: _json(metrics_shape(record))),
     (SERIES, lambda record: series_csv(record.series)),
+    (REPORT, report_html),
 ]
 """Every file made from the record alone. One line each."""
 
