@@ -61,6 +61,7 @@ def space_page(space_id: str, *, error: SpacesError | None = None, prompt: str =
         view=site.relay.space_view(space_id),
         art=cover_of(found),
         recent=page.items,
+        revision=site.console.inbox.revision(space_id),
         most_bytes=site.settings.max_upload_bytes,
         error=error,
         prompt=prompt,
