@@ -40,6 +40,7 @@ KINDS: Final = (
     "token_made",
     "token_revoked",
     "request_cancelled",
+    "request_retried",
     "test_run",
     "audit_exported",
 )

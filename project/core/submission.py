@@ -62,6 +62,14 @@ def check_fields(settings: SpaceSettings, form: Mapping[str, Any], file_fields: 
     return Submission(prompt=prompt, audio_url=audio_url, params=_params(form.get("params")))
 
 
+def asked(payload: Mapping[str, Any]) -> Submission:
+    """What was submitted, by the payload that was made of it, without the files."""
+    audio = payload.get("audio") or {}
+    return Submission(
+        prompt=payload.get("prompt", ""), audio_url=audio.get("url", ""), params=payload.get("params", {})
+    )
+
+
 def fingerprint(space_id: str, submission: Submission) -> str:
     """What tells one submission from another, whatever it is called: the space, the fields, and the files' content."""
     files = [[file.field, file.name, file.size_bytes, file.sha256] for file in submission.files]

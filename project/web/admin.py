@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, jsonify, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from project.core.model import SpaceSettings
+from project.core.model import Space, SpaceSettings
 from project.core.spaces import CARD_TYPES, COVER_TYPES, NUMBERS, ORDERS, form_of, parse_settings
-from project.errors import Missing, SpacesError
+from project.errors import FieldInvalid, Missing, SpacesError
 from project.web.answers import wants_json
 from project.web.covers import check_cover, is_missing, pictures
 from project.web.errors import answer
@@ -51,15 +51,21 @@ def add() -> Response:
     except SpacesError as error:
         return _again("admin/add.html", error)
     note("space_made", space.id, space.name)
+    if wants_json():
+        return _told(space)
     return redirect(url_for("admin.edit_form", space_id=space.id))
 
 
 @blueprint.get("/space/edit/<space_id>")
 @policy("admin")
-def edit_form(space_id: str) -> str:
-    """A space's settings, how to run a worker for it, and its tokens."""
-    settings = current_site().spaces.get(space_id).settings
-    return render_template("admin/edit.html", form=form_of(settings), error=None, **_edited(space_id), **_choices())
+def edit_form(space_id: str) -> Response:
+    """A space's settings, how to run a worker for it, and its tokens; for programs, the settings."""
+    space = current_site().spaces.get(space_id)
+    if wants_json():
+        return _told(space)
+    form = form_of(space.settings)
+    page = render_template("admin/edit.html", form=form, error=None, **_edited(space_id), **_choices())
+    return make_response(page)
 
 
 @blueprint.post("/space/edit/<space_id>")
@@ -71,7 +77,10 @@ def edit(space_id: str) -> Response:
     except SpacesError as error:
         current_site().spaces.get(space_id)
         return _again("admin/edit.html", error, **_edited(space_id))
-    note("space_changed", space_id, current_site().spaces.get(space_id).name)
+    space = current_site().spaces.get(space_id)
+    note("space_changed", space_id, space.name)
+    if wants_json():
+        return _told(space)
     return redirect(url_for("admin.edit_form", space_id=space_id, saved=1))
 
 
@@ -112,7 +121,18 @@ def revoke_token(space_id: str, token_id: str) -> Response:
 
 
 def _settings() -> SpaceSettings:
-    return check_cover(parse_settings(request.form))
+    """The settings that were sent, by a form or as JSON: its fields are the form's."""
+    if not request.is_json:
+        return check_cover(parse_settings(request.form))
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict) or not all(isinstance(value, (str, int, float)) for value in body.values()):
+        raise FieldInvalid("The body must be a JSON object of texts, numbers, true and false", field="body")
+    return check_cover(parse_settings({name: str(value) for name, value in body.items()}))
+
+
+def _told(space: Space) -> Response:
+    """The settings of a space, for programs."""
+    return jsonify(success=True, space_id=space.id, settings=form_of(space.settings))
 
 
 def _edited(space_id: str) -> dict[str, Any]:

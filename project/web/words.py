@@ -137,6 +137,7 @@ AUDIT: Final[dict[str, LazyString]] = {
     "token_made": _("Worker token made"),
     "token_revoked": _("Worker token revoked"),
     "request_cancelled": _("Request of somebody else cancelled"),
+    "request_retried": _("Failed request tried again"),
     "test_run": _("Test run"),
     "audit_exported": _("Audit log exported"),
 }

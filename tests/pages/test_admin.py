@@ -164,3 +164,41 @@ def test_deletion_asks_first(site: LiveSite, open_page: OpenPage) -> None:
     button.click()
     page.wait_for_url("**/admin/")
     expect(page.get_by_text("Doomed")).to_have_count(0)
+
+
+def test_a_failed_request_is_tried_again(site: LiveSite, open_page: OpenPage) -> None:
+    space_id = site.make_space("Fails late", ws_queue_while_offline="on", ws_queue_timeout_seconds="1")
+    user = site.login("testuser", "testpass123")
+    dead = site.submit(user, space_id, prompt="too late")["request_id"]
+    site.status(user, dead, wait=20)
+    page = open_page()
+    log_in(page, site, "admin", "admin123")
+    page.goto(f"{site.host}/admin/")
+    page.get_by_role("link", name="Failures").click()
+    row = page.locator(f"[data-letter='{dead}']")
+    assert "No worker took the request in time." in row.inner_text()
+    row.get_by_role("button", name="Try again").click()
+    page.get_by_text("It is being tried again.").wait_for()
+    assert page.locator(f"[data-letter='{dead}']").get_by_role("link", name="Tried again").is_visible()
+    page.get_by_role("link", name="The new request").click()
+    page.wait_for_url("**/requests/*")
+    again = page.url.rsplit("/", 1)[1]
+    assert again != dead
+    assert site.status(user, again)["space_id"] == space_id
+
+
+def test_the_order_and_what_happens_offline_are_chosen(site: LiveSite, open_page: OpenPage) -> None:
+    space_id = site.make_space("Options")
+    page = open_page()
+    log_in(page, site, "admin", "admin123")
+    page.goto(f"{site.host}/admin/space/edit/{space_id}")
+    page.select_option("#ws_order", "fair")
+    page.check("#ws_queue_while_offline")
+    page.get_by_text("Limits", exact=True).click()
+    page.fill("#ws_capacity", "3")
+    page.fill("#ws_max_queue_per_user", "5")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("Saved.").wait_for()
+    assert page.input_value("#ws_order") == "fair"
+    assert page.is_checked("#ws_queue_while_offline")
+    assert (page.input_value("#ws_capacity"), page.input_value("#ws_max_queue_per_user")) == ("3", "5")

@@ -71,6 +71,9 @@ def addresses(site: LiveSite, served: str) -> dict[str, str]:
     space_id = site.make_space("A space with a name of some length", description="What it does. " * 9, **switches)
     site.make_space("Twin", cover="😺", cover_type="emoji")
     twin = site.make_space("Twin")
+    never = site.make_space("Never served", ws_queue_while_offline="on", ws_queue_timeout_seconds="1")
+    session = site.login()
+    site.status(session, site.submit(session, never, prompt="x")["request_id"], wait=20)
     return {
         "index": "/",
         "space": f"/ai_project/{space_id}",
@@ -81,6 +84,7 @@ def addresses(site: LiveSite, served: str) -> dict[str, str]:
         "dashboard": "/admin/",
         "add": "/admin/space/add",
         "edit": f"/admin/space/edit/{twin}",
+        "dead letters": "/admin/dead-letters",
         "users": "/admin/users",
         "error": "/ai_project/none",
         "login": "/login",
