@@ -4,6 +4,7 @@ import { facts } from "./facts.js";
 import { attached, returned } from "./files.js";
 import { ask } from "./live.js";
 import { note, why } from "./notes.js";
+import { rendered } from "./rich.js";
 import { moment, span } from "./spans.js";
 import { words } from "./words.js";
 
@@ -92,15 +93,12 @@ export class Card {
     this.showFiles(status.files);
   }
 
-  /** An answer in markdown, as the site renders it: its HTML is the sanitiser's, never the worker's. */
   async showRich(result) {
     if (!this.over || result.format !== "markdown" || this.rich) return;
     this.rich = true;
-    const { ok, body } = await ask(`/websockets/rendered/${this.requestId}`);
-    if (!ok || typeof body.html !== "string") return;
-    const holder = document.createElement("template");
-    holder.innerHTML = body.html;
-    this.part.rich.replaceChildren(holder.content);
+    const answer = await rendered(this.requestId);
+    if (!answer) return; // it stays as text
+    this.part.rich.replaceChildren(answer);
     this.part.rich.hidden = false;
     this.part.text.hidden = true;
   }
