@@ -13,6 +13,7 @@ from project.clock import Clock, steady_clock
 from project.config import Settings
 from project.core.safe_mode import is_safe
 from project.relay.attempts import Attempts
+from project.relay.batches import Batches
 from project.relay.connections import Connections
 from project.relay.dispatch import Dispatcher
 from project.relay.links import Links
@@ -106,9 +107,12 @@ def create_app(settings: Settings, clock: Clock | None = None, *, one_time_passw
     publisher.on_over(
         lambda r: None if is_safe(r.id) or signals.is_watched(ended_topic(r.id)) else console.inbox.request_ended(r)
     )
+    batches = Batches(store.batches, clock)
     accounts.sessions.on_ended(lambda user_id: signals.notify([logins_topic(user_id)]))
     check_event_policies(flask.extensions["socketio"].server)
-    set_up_web(flask, Site(settings, relay, spaces, accounts, vault, links, runtime, console, clock, retention))
+    set_up_web(
+        flask, Site(settings, relay, spaces, accounts, vault, links, runtime, console, clock, retention, batches)
+    )
     # Outermost, so that /socket.io and every error answer pass it too.
     flask.wsgi_app = Guard(flask.wsgi_app, settings)  # type: ignore[method-assign]
     return Application(flask, runtime, store, upkeep, console, alone, first_password)

@@ -194,6 +194,12 @@ class RequestNotFound(Missing):
     code = "request_not_found"
 
 
+class BatchNotFound(Missing):
+    """There is no such batch of records, or it is not yours."""
+
+    code = "batch_not_found"
+
+
 class FileNotFound(Missing):
     """There is no such file."""
 

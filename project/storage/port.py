@@ -33,6 +33,7 @@ from project.core.model import (
     Worker,
     WorkerToken,
 )
+from project.storage.batches import BatchStore
 from project.storage.console_port import CallStore, InboxStore, RunStore
 from project.storage.pending import Pending
 from project.storage.people import AccountStore, AuditStore, FactorStore, KeyStore, ThrottleStore
@@ -40,6 +41,7 @@ from project.storage.people import AccountStore, AuditStore, FactorStore, KeySto
 __all__ = [
     "AccountStore",
     "AuditStore",
+    "BatchStore",
     "CallStore",
     "Claim",
     "FactorStore",
@@ -254,4 +256,5 @@ class Store:
     calls: CallStore
     inbox: InboxStore
     runs: RunStore
+    batches: BatchStore
     close: Callable[[], None] = field(default=lambda: None)

@@ -7,6 +7,7 @@ from typing import Final
 from flask import request
 
 CONSOLE: Final = "/cfg/ipc/"
+FOR_PROGRAMS: Final = ("/websockets/", "/clients/")
 FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
@@ -15,7 +16,7 @@ def wants_json() -> bool:
     when the client prefers it."""
     if request.path.startswith(CONSOLE) and request.path != CONSOLE:
         return True
-    if request.path.startswith("/websockets/"):
+    if request.path.startswith(FOR_PROGRAMS):
         return not is_form()
     best = request.accept_mimetypes.best_match(["text/html", "application/json"], default="text/html")
     return best == "application/json" and "text/html" not in request.accept_mimetypes.values()

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from project.accounts.service import Accounts
 from project.clock import Clock
 from project.config import Settings
+from project.relay.batches import Batches
 from project.relay.links import Links
 from project.relay.retention import Retention
 from project.relay.service import Relay
@@ -35,6 +36,7 @@ class Site:
     console: Console
     clock: Clock
     retention: Retention
+    batches: Batches
 
 
 def current_site() -> Site:

@@ -24,7 +24,7 @@ MOST_TEXT_BYTES = 2 * 1024 * 1024
 """A prompt travels as a form field, percent-encoded up to twelve bytes a character; the framework's default of half
 a megabyte is raised knowingly."""
 MOST_PARTS = 50
-TAKES_FILES = frozenset({"submissions.submit"})
+TAKES_FILES = frozenset({"submissions.submit", "clients.process"})
 """Endpoints whose forms may carry files. Elsewhere nobody may fill the disk, least of all before a login."""
 _SNIFFED: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from project.core.model import Request, Space, SpaceSettings, Worker, WorkerToken
 from project.storage.memory.accounts import MemoryAccounts
+from project.storage.memory.batches import MemoryBatches
 from project.storage.memory.calls import MemoryCalls
 from project.storage.memory.inbox import MemoryInbox
 from project.storage.memory.people import MemoryAudit, MemoryFactors, MemoryKeys, MemoryThrottles
@@ -170,4 +171,5 @@ def memory_store() -> Store:
         calls=MemoryCalls(spaces.requests.all, lock),
         inbox=MemoryInbox(lock),
         runs=MemoryRuns(lock),
+        batches=MemoryBatches(lock),
     )

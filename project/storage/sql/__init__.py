@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from project.runtime import Runtime
 from project.storage.port import Store
 from project.storage.sql.accounts import SqlAccounts
+from project.storage.sql.batches import SqlBatches
 from project.storage.sql.calls import SqlCalls
 from project.storage.sql.credentials import SqlFactors, SqlKeys
 from project.storage.sql.engine import make_engine
@@ -45,6 +46,7 @@ def open_store(url: str, runtime: Runtime) -> Store:
         calls=SqlCalls(writer, reader),
         inbox=SqlInbox(writer, reader),
         runs=SqlRuns(writer, reader),
+        batches=SqlBatches(writer, reader),
         close=close,
     )
 

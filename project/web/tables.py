@@ -1,0 +1,81 @@
+"""Uploaded tables, CSV or XLSX, as rows of texts by the names of their heading."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import IO, Any, Final
+from xml.etree.ElementTree import ParseError
+
+import openpyxl
+from openpyxl.utils.exceptions import InvalidFileException
+
+from project.errors import FieldInvalid
+from project.relay.batches import MOST_ROWS
+
+MOST_UNPACKED_BYTES: Final = 256 * 1024 * 1024
+"""Of a workbook, which is an archive: a small file can be made to unpack to any size."""
+MOST_COLUMNS: Final = 100
+ZIP: Final = b"PK\x03\x04"
+Row = dict[str, str]
+
+
+def read_table(file: IO[bytes]) -> list[Row]:
+    """The rows below the heading, blank ones left out. Raises FieldInvalid saying what is wrong with the file."""
+    is_workbook = file.read(len(ZIP)) == ZIP
+    file.seek(0)
+    return _named(_workbook(file) if is_workbook else _csv(file))
+
+
+def _csv(file: IO[bytes]) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), strict=True)
+    except UnicodeDecodeError:
+        raise FieldInvalid("The file is neither a workbook (XLSX) nor a CSV in UTF-8", field="file") from None
+    except csv.Error as error:
+        raise FieldInvalid(f"The CSV cannot be read: {error}", field="file") from None
+
+
+def _workbook(file: IO[bytes]) -> Iterator[list[str]]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MOST_UNPACKED_BYTES:
+                raise FieldInvalid("The workbook is too large when unpacked", field="file")
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        try:
+            for row in book.worksheets[0].iter_rows(values_only=True, max_col=MOST_COLUMNS):
+                yield [_as_text(value) for value in row]
+        finally:
+            book.close()
+    except (zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, IndexError, EOFError):
+        raise FieldInvalid("The workbook cannot be read; save it again as XLSX or CSV", field="file") from None
+
+
+def _as_text(value: Any) -> str:
+    """A cell as a CSV would have it."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.date().isoformat()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _named(lines: Iterable[list[str]]) -> list[Row]:
+    rows: list[Row] = []
+    heading: list[str] | None = None
+    for line in lines:
+        cells = [cell.strip() for cell in line]
+        if not any(cells):
+            continue
+        if heading is None:
+            heading = [name.lower().replace(" ", "_") for name in cells[:MOST_COLUMNS]]
+            continue
+        rows.append(dict(zip(heading, cells, strict=False)))
+        if len(rows) > MOST_ROWS:
+            break
+    return rows

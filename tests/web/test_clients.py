@@ -1,0 +1,181 @@
+"""The upload of client records: every row checked, the good ones kept, and under load none."""
+
+from __future__ import annotations
+
+import io
+import random
+import sqlite3
+import zipfile
+from typing import Any
+
+import openpyxl
+import pytest
+import requests
+
+from project.load.records import ClientRecords, as_csv
+from project.wire.clients import CITIES, FIELDS, PROVINCES, problems
+from tests.conftest import LiveSite
+
+SAFE = {"X-Load-Test": "true"}
+
+
+def test_made_records_keep_the_rules_and_differ() -> None:
+    records = ClientRecords(seed=7).batch(10_000)
+    assert [problems(record) for record in records if problems(record)] == []
+    assert len({record["client_id"] for record in records}) == len(records)
+    assert len({record["email"] for record in records}) == len(records)
+    assert {record["province"] for record in records} == set(PROVINCES)
+    assert all(record["email"].rsplit(".", 1)[1] in ("com", "net", "org", "example", "test") for record in records)
+    assert records[:50] == ClientRecords(seed=7).batch(50)
+    assert records[:50] != ClientRecords(seed=8).batch(50)
+
+
+def test_cities_agree_with_their_provinces() -> None:
+    for city in CITIES:
+        province = PROVINCES[city.province]
+        assert all(area[0] in province.letters for area in city.sortation_areas)
+        assert set(city.area_codes) <= set(province.area_codes)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("email", "nobody"),
+        ("phone", "1234"),
+        ("phone", "212-555-0100"),
+        ("province", "XX"),
+        ("postal_code", "12345"),
+        ("postal_code", "D1A 1A1"),
+        ("date_of_birth", "31.12.1980"),
+        ("date_of_birth", "1880-01-01"),
+        ("status", "asleep"),
+        ("first_name", ""),
+        ("last_name", "x" * 201),
+    ],
+)
+def test_a_wrong_value_is_named(field: str, value: str) -> None:
+    record = next(ClientRecords()) | {field: value}
+    assert list(problems(record)) == [field]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"postal_code": "T2P 1A1"}, "postal_code"), ({"phone": "403-555-0100"}, "phone"), ({"city": "Calgary"}, "city")],
+)
+def test_parts_that_do_not_agree_are_named(change: dict[str, str], field: str) -> None:
+    toronto = {"city": "Toronto", "province": "ON", "postal_code": "M5V 1A1", "phone": "416-555-0100"}
+    assert problems(next(ClientRecords()) | toronto) == {}
+    assert list(problems(next(ClientRecords()) | toronto | change)) == [field]
+
+
+def upload(site: LiveSite, session: requests.Session, body: bytes, **more: Any) -> requests.Response:
+    files = {"file": (more.pop("name", "clients.csv"), body)}
+    return session.post(f"{site.host}/clients/upload/process/", files=files, timeout=60, **more)
+
+
+def workbook(records: list[dict[str, str]]) -> bytes:
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet()
+    sheet.append(list(FIELDS))
+    for record in records:
+        sheet.append([record[name] for name in FIELDS])
+    target = io.BytesIO()
+    book.save(target)
+    return target.getvalue()
+
+
+def state(site: LiveSite) -> tuple[int, list[str]]:
+    with sqlite3.connect(site.data_dir / "spaces.db") as database:
+        (count,) = database.execute("SELECT count(*) FROM client_batches").fetchone()
+    return count, sorted(str(path) for path in (site.data_dir / "uploads").rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def user(site: LiveSite) -> requests.Session:
+    return site.login("testuser", "testpass123")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [as_csv, workbook])
+def test_under_load_nothing_is_kept(site: LiveSite, user: requests.Session, make: Any) -> None:
+    records = ClientRecords(seed=1).batch(200)
+    before = state(site)
+    answer = upload(site, user, make(records), headers=SAFE)
+    assert answer.json() == {
+        "success": True,
+        "message": "Load test mode: 200 clients processed (no DB writes)",
+        "load_test_mode": True,
+        "processed_count": 200,
+        "failed_count": 0,
+        "errors": [],
+    }
+    assert state(site) == before
+
+
+@pytest.mark.slow
+def test_otherwise_a_batch_is_kept_for_its_person(site: LiveSite, user: requests.Session) -> None:
+    records = ClientRecords(seed=2).batch(20)
+    records[4] |= {"province": "XX"}
+    records[9] |= {"client_id": records[0]["client_id"]}
+    body = upload(site, user, as_csv(records), name="mine.csv").json()
+    assert (body["processed_count"], body["failed_count"], body["load_test_mode"]) == (18, 2, False)
+    assert [(error["row"], error["field"]) for error in body["errors"]] == [(5, "province"), (10, "client_id")]
+    address = f"{site.host}/clients/batches/{body['batch_id']}"
+    kept = user.get(address, timeout=10).json()
+    assert (kept["name"], kept["count"], kept["records"][0]) == ("mine.csv", 18, records[0])
+    listed = user.get(f"{site.host}/clients/batches/", timeout=10).json()["batches"]
+    assert body["batch_id"] in [batch["batch_id"] for batch in listed]
+    other = requests.Session()
+    made = {"username": "another.person", "password": "a good long password", "confirm": "a good long password"}
+    other.post(f"{site.host}/register", data=made, timeout=30)
+    other.post(f"{site.host}/login", data=made, timeout=30)
+    assert other.get(address, timeout=10).status_code == 404
+    assert other.post(f"{address}/delete", timeout=10).status_code == 404
+    assert user.post(f"{address}/delete", timeout=10).json()["success"] is True
+    assert user.get(address, timeout=10).status_code == 404
+
+
+def bomb() -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", b"\0" * (300 * 1024 * 1024))
+    return target.getvalue()
+
+
+def broken_zip() -> bytes:
+    return b"PK\x03\x04" + random.Random(1).randbytes(500)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b"", "file"),
+        (b"client_id,first_name\n1,A\n", "last_name"),
+        (as_csv([]), "file"),
+        (b"\xff\xfe\x00\x01", "file"),
+        (b'client_id,"a\n', "file"),
+        (broken_zip(), "file"),
+        (as_csv([next(ClientRecords()) | {"email": "x"}]), "email"),
+    ],
+    ids=["empty", "columns missing", "heading only", "not a table", "open quote", "broken archive", "no good row"],
+)
+def test_a_file_that_cannot_be_used_is_refused(site: LiveSite, user: requests.Session, body: bytes, field: str) -> None:
+    before = state(site)
+    answer = upload(site, user, body)
+    assert (answer.status_code, answer.json()["field"]) == (400, field), answer.text
+    assert state(site) == before
+
+
+@pytest.mark.slow
+def test_a_workbook_that_unpacks_without_end_is_refused(site: LiveSite, user: requests.Session) -> None:
+    answer = upload(site, user, bomb(), name="bomb.xlsx")
+    assert answer.status_code == 400
+    assert "too large" in answer.json()["error"]
+
+
+@pytest.mark.slow
+def test_who_may_and_what_is_missing(site: LiveSite, user: requests.Session) -> None:
+    assert upload(site, requests.Session(), b"x").status_code == 401
+    nothing = user.post(f"{site.host}/clients/upload/process/", timeout=10)
+    assert (nothing.status_code, nothing.json()["field"]) == (400, "file")
