@@ -65,6 +65,7 @@ def _address(context: click.Context, option: click.Parameter, value: str) -> str
     show_default=True,
     help="Conformance: seconds for anything the worker has to do.",
 )
+@click.option("--fail-prompt", default="", metavar="TEXT", help="Conformance: a prompt at which its handler fails.")
 @click.option("--junit", type=click.File("wb", lazy=False), help="Write the outcomes to a file, as JUnit's XML.")
 def main(
     setup_space: bool,
@@ -74,6 +75,7 @@ def main(
     keep: bool,
     worker: str,
     patience: float,
+    fail_prompt: str,
     junit: IO[bytes] | None,
     concurrency: int,
     **who: Any,
@@ -92,9 +94,8 @@ def main(
     run = Run(report)
     try:
         if suite == CONFORMANCE:
-            _test_worker(
-                run, Trial(worker, patience, report.say, report.trace), _chosen(suite, CHECKS_OF_WORKERS, only)
-            )
+            trial = Trial(worker, patience, fail_prompt, report.say, report.trace)
+            _test_worker(run, trial, _chosen(suite, CHECKS_OF_WORKERS, only))
         else:
             bench = Bench(trace=report.trace, say=report.say, concurrency=min(concurrency, who["requests"]), **who)
             if setup_space:

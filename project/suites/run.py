@@ -25,8 +25,8 @@ class Run:
     def suite(self, name: str, checks: Sequence[Check[Given]], given: Given) -> None:
         """Run the checks of a suite. Raises Unreachable, or whatever else makes going on senseless."""
         self._report.suite(name, len(checks))
-        for check in checks:
-            with self._report.running(check.name):
+        for number, check in enumerate(checks, start=1):
+            with self._report.running(f"{number}/{len(checks)} {check.name}"):
                 outcome = run_check(name, check, given)
             self._tell(outcome)
 

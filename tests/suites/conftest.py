@@ -17,7 +17,7 @@ from project.suites.check import Outcome, run_check
 from project.suites.cli import main
 from project.suites.conformance.suite import CHECKS
 from project.suites.conformance.trial import Trial
-from tests.suites.faults import ALSO, FAULTS, GOOD, GRAVE_FAULTS, PLAIN
+from tests.suites.faults import ALSO, FAIL_PROMPT, FAULTS, GOOD, GRAVE_FAULTS, PLAIN
 
 AT_ONCE = 6
 PATIENCE_S = 20.0
@@ -59,9 +59,11 @@ def run_tool(tmp_path: Path) -> Iterator[Callable[..., Told]]:
     signal.signal(signal.SIGTERM, before)
 
 
-def tried(command: str, names: Sequence[str], patience_s: float = PATIENCE_S) -> Outcomes:
+def tried(
+    command: str, names: Sequence[str], patience_s: float = PATIENCE_S, fail_prompt: str = FAIL_PROMPT
+) -> Outcomes:
     """Outcomes of these checks."""
-    trial = Trial(command, patience_s)
+    trial = Trial(command, patience_s, fail_prompt)
     try:
         return {c.name: run_check("conformance", c, trial) for c in CHECKS if c.name in names}
     finally:
@@ -74,10 +76,10 @@ def trials() -> Iterator[Callable[[str], Outcomes]]:
     names = [check.name for check in CHECKS]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         running: dict[str, list[Future[Outcomes]]] = {}
-        for name, command in GOOD.items():
+        for name, (command, fail_prompt) in GOOD.items():
             # In halves: the longest of all decides how long the whole takes.
             halves = (names[: len(names) // 2], names[len(names) // 2 :])
-            running[name] = [pool.submit(tried, command, half) for half in halves]
+            running[name] = [pool.submit(tried, command, half, PATIENCE_S, fail_prompt) for half in halves]
         for fault, (concerned, _) in FAULTS.items():
             command = f"{PLAIN} 0.5 {shlex.quote(fault)}"
             names_tried = {concerned, *(() if concerned in ALSO else ALSO)}

@@ -28,6 +28,8 @@ FAULTS: Final = {
     "takes the last first": ("answers several in their order", "the order of results: expected ['"),
     "wants words": ("takes any text", "expected a result of request"),
     "stumbles": ("ignores events and fields it does not know", "exit code 1: what is site_news?"),
+    "hides failures": ("fails a request its handler fails at", "expected 'failed', got 'completed'"),
+    "dies of failures": ("fails a request its handler fails at", "got its end with exit code 9"),
     "shortens addresses": ("fetches a file", "expected 'completed', got 'failed'"),
     "trusts files": ("fails a request whose file is another one", "expected 'failed', got 'completed'"),
     "fails silently": ("fails a request whose file is another one", "a failed result says why in result.error"),
@@ -81,4 +83,6 @@ GRAVE_FAULTS: Final = {
     f"{MOCK} --fault drop-after-ack": ("keeps its connection", "expected the connection to last, got its end"),
 }
 """With these there is not much else to try."""
-GOOD: Final = {"the SDK": MOCK, "by hand": f"{PLAIN} 0.5", "version 1": FIRST}
+FAIL_PROMPT: Final = "divide by zero"
+GOOD: Final = {"the SDK": (MOCK, ""), "by hand": (f"{PLAIN} 0.5", FAIL_PROMPT), "version 1": (FIRST, "")}
+"""Each with a prompt at which its handler fails, if there is one."""

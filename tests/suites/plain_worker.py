@@ -189,8 +189,12 @@ class PlainWorker:
         try:
             for file in payload.get("files", ()):
                 fetch(file)
+            if payload["prompt"] == "divide by zero" and FAULT != "hides failures":
+                raise ValueError("cannot divide by zero")
             result: Message = {"status": "completed", "result": {"text_output": payload["prompt"]}}
         except (OSError, ValueError) as error:
+            if FAULT == "dies of failures":
+                finish(9)
             result = {"status": "failed", "result": {} if FAULT == "fails silently" else {"error": str(error)}}
         lease = message["lease_id"]
         if FAULT == "stays with the first lease":

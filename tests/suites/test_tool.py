@@ -56,7 +56,7 @@ def test_everything_passes_and_nothing_is_left(site: LiveSite, start_tool: Start
     assert re.search(r"POST /login -> 302 \(\d+ ms\)", tool.output)
     assert re.search(r"^26 passed, 0 failed in [\d.]+ s$", tool.output, re.MULTILINE)
     # Where no line can move, one comes every two seconds.
-    assert re.search(r"  … scenario 2: concurrent requests, .* \(\d s\)", tool.output)
+    assert re.search(r"  … 2/5 scenario 2: concurrent requests, .* \(\d s\)", tool.output)
     assert file.read_text().count("<testcase ") == 26
     assert spaces(site) == before
 

@@ -9,9 +9,10 @@ import pytest
 from project.suites.conformance.suite import CHECKS
 from tests.conftest import ROOT, Process
 from tests.suites.conftest import Outcomes, Told
-from tests.suites.faults import FAULTS, GRAVE_FAULTS, PLAIN, PYTHON
+from tests.suites.faults import FAIL_PROMPT, FAULTS, GRAVE_FAULTS, PLAIN, PYTHON
 
 pytestmark = pytest.mark.slow
+FAILS = "fails a request its handler fails at"
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -31,10 +32,11 @@ def test_a_grave_fault_fails_its_check(trials: Callable[[str], Outcomes], comman
     assert why in failed[concerned]
 
 
-@pytest.mark.parametrize("worker", ["the SDK", "by hand"])
-def test_a_good_worker_passes_everything(trials: Callable[[str], Outcomes], worker: str) -> None:
+@pytest.mark.parametrize(("worker", "untried"), [("the SDK", {FAILS}), ("by hand", set())])
+def test_a_good_worker_passes_everything(trials: Callable[[str], Outcomes], worker: str, untried: set[str]) -> None:
     outcomes = trials(worker)
-    assert {name: o.problem or o.not_tried for name, o in outcomes.items() if o.problem or o.not_tried} == {}
+    assert {name: outcome.problem for name, outcome in outcomes.items() if outcome.problem} == {}
+    assert {name for name, outcome in outcomes.items() if outcome.not_tried} == untried
     assert list(outcomes) == [check.name for check in CHECKS]
 
 
@@ -46,6 +48,8 @@ def test_a_worker_of_version_1_is_told_what_does_not_apply(trials: Callable[[str
             assert outcome.not_tried == "version 2 only, and this worker speaks version 1"
         elif " file" in name:
             assert outcome.not_tried == "the worker fetches no files"
+        elif name == FAILS:
+            assert outcome.not_tried == "--fail-prompt TEXT says at which prompt its handler fails"
         else:
             assert not outcome.not_tried
 
@@ -66,9 +70,13 @@ def test_the_command_line(run_tool: Callable[..., Told]) -> None:
     assert "Conformance suite (3 checks)\n✓ registers by websocket (" in good.output
     assert "- v2: stops what is cancelled: not tried, cancelling needs a handler of 0.25 s or more" in good.output
     assert "2 passed, 0 failed, 1 not tried in" in good.output
-    broken = run_tool("--suite", "conformance", "--worker", f"{PLAIN} 0 polls", *some[:2], "--verbose")
+    more = ("--fail-prompt", FAIL_PROMPT, "--verbose")
+    broken = run_tool(
+        "--suite", "conformance", "--worker", f"{PLAIN} 0 polls", *some[:2], "--only", "handler fails", *more
+    )
     assert broken.exit_code == 1
     assert broken.failed == {"registers by websocket": "expected a connection by websocket alone, got one by polling"}
+    assert broken.passed == [FAILS]
     assert "1 register {'space_name': 'Conformance" in broken.output
 
 

@@ -97,6 +97,17 @@ def ignores_the_unknown(trial: Trial) -> None:
     trial.result(given, since)
 
 
+def fails_well(trial: Trial) -> None:
+    """A handler that fails makes a failed result with the reason, and the next request is answered."""
+    trial.serving()
+    if not trial.fail_prompt:
+        raise NotTried("--fail-prompt TEXT says at which prompt its handler fails")
+    result = trial.fulfil(trial.fail_prompt).data
+    expect(result.get("status"), "failed", "status of a request at which the handler fails")
+    trial.notes.append(f"error: {result['result']['error']}")
+    expect(trial.fulfil().data.get("status"), "completed", "status of the next request")
+
+
 def fetches_a_file(trial: Trial) -> None:
     """A file of a request is fetched over HTTP, by the address it comes with."""
     status, _ = _with_file(trial, sha256="")

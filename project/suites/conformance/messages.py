@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from project.errors import SpacesError
+from project.suites.check import NotTried
 from project.suites.conformance import journal
 from project.suites.conformance.journal import Entry
 from project.suites.conformance.trial import Trial
@@ -36,6 +37,8 @@ def are_well_formed(trial: Trial) -> None:
             _check(entry)
             counts[entry.name] += entry.name in PARSERS
         _check_order(entries)
+    if not any(counts.values()):
+        raise NotTried("it sent none")
     trial.notes.append(", ".join(f"{counts[name]} {name}" for name in PARSERS if counts[name]))
 
 

@@ -32,6 +32,7 @@ _OF_ALL: Final = (
     ("answers several in their order", basics.answers_in_order),
     ("takes any text", basics.takes_any_text),
     ("ignores events and fields it does not know", basics.ignores_the_unknown),
+    ("fails a request its handler fails at", basics.fails_well),
     ("fetches a file", basics.fetches_a_file),
     ("fails a request whose file is another one", basics.refuses_a_wrong_file),
     ("answers pings while it works", basics.answers_pings),

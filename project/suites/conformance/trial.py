@@ -35,11 +35,12 @@ MOST_AT_ONCE: Final = 4
 class Trial:
     """The worker's command, and one process of it that goes from check to check as long as all is well.
 
-    ``patience_s``: how long the worker may take for anything.
+    ``patience_s``: how long the worker may take for anything. ``fail_prompt``: a prompt at which its handler fails.
     """
 
     command: str
     patience_s: float = 30.0
+    fail_prompt: str = ""
     say: Say = silent
     trace: Callable[[str], None] = field(default=lambda line: None)
     notes: list[str] = field(default_factory=list)
@@ -154,7 +155,8 @@ class Trial:
                 others = self.site.journal.all(journal.OTHERWISE, since=since)
                 got = f"a connection by {others[-1].data}" if others else str(len(found) or "none")
                 if not self.site.has_worker and journal.CONNECTED not in names:
-                    got += ", and its connection is gone"
+                    came = self.site.journal.all(journal.CONNECTED)
+                    got += ", and its connection is gone" if came else ", and no connection"
                 raise Unmet(f"expected {what} within {within_s or self.patience_s:g} s, got {got}")
 
     def registered(self, since: int = 0) -> Register:
