@@ -314,7 +314,9 @@ class Worker:
             if answer.get("ok"):
                 if self._outbox.settle(message):
                     self._watcher.recorded(request_id)
-            elif code in FINAL | UNUSABLE and self._outbox.settle(message):
+            elif code not in FINAL | UNUSABLE:
+                log.warning("the site cannot take the result of %s now (%s); it is sent again", request_id, code)
+            elif self._outbox.settle(message):
                 self._watcher.rejected(request_id, code, str(answer.get("message") or ""))
                 if code in UNUSABLE:
                     self._replace_unusable(message, answer)

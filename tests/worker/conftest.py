@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from project.worker import Worker
-from tests.conftest import Process, eventually
+from tests.conftest import LiveSite, Process, eventually
 from tests.worker.site import FakeSite
 
 
@@ -39,6 +39,18 @@ class Running:
 
 
 Serve = Callable[..., Running]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
+    """One running site for a module, that notices soon what happens to its workers."""
+    soon = {"SPACES_PING_INTERVAL_S": "1", "SPACES_PING_TIMEOUT_S": "1", "SPACES_LEASE_S": "2"}
+    live = LiveSite(tmp_path_factory.mktemp("site"), {**soon, "SPACES_HEARTBEAT_S": "0.5"})
+    try:
+        live.start()
+        yield live
+    finally:
+        live.end()
 
 
 @pytest.fixture

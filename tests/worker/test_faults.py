@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,6 @@ from tests.conftest import LiveSite, Process, eventually
 pytestmark = pytest.mark.slow
 Mock = Callable[..., Process]
 AT_ONCE = ("--min-seconds", "0", "--max-seconds", "0")
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
-    """A site that notices soon."""
-    soon = {"SPACES_PING_INTERVAL_S": "1", "SPACES_PING_TIMEOUT_S": "1", "SPACES_LEASE_S": "2"}
-    live = LiveSite(tmp_path_factory.mktemp("site"), {**soon, "SPACES_HEARTBEAT_S": "0.5"})
-    try:
-        live.start()
-        yield live
-    finally:
-        live.end()
 
 
 class Asker:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import Process, eventually
+from tests.conftest import LiveSite, Process, eventually
 from tests.worker.site import FakeSite
 
 pytestmark = pytest.mark.slow
@@ -66,6 +66,41 @@ def test_queue_as_in_the_guide(fake: FakeSite, mock: Mock) -> None:
     for percent in (25, 50, 75, 100):
         assert said.count(f"  Progress: {percent}%\n") == 3
     assert said.index("[REQUEST]") < said.index("[INFO] Processing...") < said.index("[RESULT]")
+
+
+def test_every_request_is_received_before_it_is_started_and_sent_after(fake: FakeSite, mock: Mock) -> None:
+    """They come in on one thread and run on another, at once: the log keeps the order all the same."""
+    fake.at_once = [("inference_request", fake.request(f"r{n}")) for n in range(200)]
+    process = mock("--verbose", "--capacity", "200", *AT_ONCE)
+    process.says("Result sent...", times=200, within_s=30)
+    said = re.sub(rf"{STAMP} ", "", process.output)
+    places = {
+        n: [
+            said.index(f"[REQUEST] New inference request received\n  Request ID: r{n}\n"),
+            said.index(f"[INFO] Processing...\n  Request ID: r{n}\n"),
+            said.index(f"[RESULT] Result sent...\n  Request ID: r{n}\n"),
+        ]
+        for n in range(200)
+    }
+    assert [n for n, found in places.items() if found != sorted(found)] == []
+    assert said.index("Registration successful!") < min(found[0] for found in places.values())
+
+
+def test_what_waited_for_the_worker_comes_right_behind_its_registration(
+    site: LiveSite, start_mock: Callable[..., Process]
+) -> None:
+    space_id = site.make_space("Behind", ws_queue_while_offline="on")
+    session = site.login()
+    ids = [site.submit(session, space_id, prompt=str(number))["request_id"] for number in range(8)]
+    mock = start_mock(site.host, "Behind", "--verbose", *AT_ONCE)
+    for request_id in ids:
+        assert site.status(session, request_id, wait=20)["status"] == "completed"
+    mock.says("Result sent...", times=8)
+    said = mock.output
+    assert said.index("Request processor started") < said.index("New inference request received")
+    assert [said.index(f"Request ID: {request_id}") for request_id in ids] == sorted(
+        said.index(f"Request ID: {request_id}") for request_id in ids
+    )
 
 
 def test_result_as_in_the_guide(fake: FakeSite, mock: Mock) -> None:

@@ -297,6 +297,6 @@ def test_a_result_whose_request_ran_elsewhere_meanwhile_is_refused(
     other.signal(signal.SIGTERM)
     assert other.wait() == 0
     back = start_mock(own_site.host, "Elsewhere", *folder, *AT_ONCE)
-    back.says(f"Result of {request_id} not taken (stale_lease)")
+    back.says(f"Result of {request_id} not taken (stale_lease)", within_s=30)
     eventually(lambda: files(tmp_path / "a" / "results") == [])
     assert own_site.status(own_site.login(), request_id)["result"] == status["result"]
