@@ -6,7 +6,6 @@ Each rule looks at the environment alone, so that a table can test it.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
@@ -17,6 +16,7 @@ from project.config import Settings
 from project.doors import Doorman, DoorSettings
 from project.errors import BadInput, CrossOrigin, HeadTooLarge, Missing, SpacesError, TooLarge, TooManyConnections
 from project.web.hosts import Hosts
+from project.web.refusals import refusal
 
 log = logging.getLogger(__name__)
 Environ = dict[str, Any]
@@ -69,7 +69,7 @@ class Guard:
 
         error = self.refusal(environ)
         if error is not None:
-            return _refuse(error, start)
+            return _refuse(error, environ, start)
         # A compressed message may unpack to a thousand times its size, in one mode before anybody can measure it.
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
         if "HTTP_TRANSFER_ENCODING" in environ:
@@ -80,7 +80,7 @@ class Guard:
             return self._answer(environ, start)
         address = self._reported_address(environ)
         if not self._doorman.enter(address):
-            return _refuse(TooManyConnections(retry_after_s=5.0), start)
+            return _refuse(TooManyConnections(retry_after_s=5.0), environ, start)
         return _Counted(lambda: self._answer(environ, start), lambda: self._doorman.leave(address))
 
     def _answer(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
@@ -91,7 +91,7 @@ class Guard:
         except Exception:
             # The app answers its own errors; this one was made while it did. A server's answer would be bare.
             log.exception("an error could not be answered")
-            return _refuse(SpacesError(), start)
+            return _refuse(SpacesError(), environ, start)
 
     def refusal(self, environ: Environ) -> SpacesError | None:
         """Why a request is not let in, or None."""
@@ -192,10 +192,10 @@ class _Counted:
             self._leave()
 
 
-def _refuse(error: SpacesError, start: StartResponse) -> Iterable[bytes]:
-    body = json.dumps(error.as_dict()).encode()
+def _refuse(error: SpacesError, environ: Environ, start: StartResponse) -> Iterable[bytes]:
+    content_type, body = refusal(error, environ)
     headers = [
-        ("Content-Type", "application/json"),
+        ("Content-Type", content_type),
         ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),
         # The body of the request was not read, so the connection cannot carry another one.

@@ -37,7 +37,8 @@ def submit(space_id: str) -> Response:
 
     With ``wait`` the answer is the request's status once it is over, if that is in time. An ``Idempotency-Key`` header
     names the submission: sent again with the same key, it is the same request. With ``X-Load-Test: true`` the request
-    goes the whole way and is kept nowhere.
+    goes the whole way and is kept nowhere. A browser that sends the form without a script is led to the request's page,
+    or shown the form again with what is wrong.
     """
     site, user = current_site(), current_user()
     space = site.spaces.get(space_id)

@@ -93,3 +93,14 @@ def test_json_is_answered_with_json(site: LiveSite, person: requests.Session, he
     assert answer.json()["code"] == "space_not_found"
     status = person.get(f"{site.host}/websockets/status?request_id=none", headers=headers)
     assert status.json()["code"] == "request_not_found"
+
+
+def test_too_large_form_is_refused_with_a_page(site: LiveSite, person: requests.Session) -> None:
+    address = f"{site.host}/websockets/submit/none"
+    too_much = {"Content-Length": str(300 * 1024 * 1024), "Content-Type": "multipart/form-data; boundary=x"}
+    for headers, kind in ((BROWSER, "text/html"), ({}, "application/json")):
+        request = requests.Request("POST", address, headers=headers | too_much, cookies=person.cookies)
+        answer = person.send(person.prepare_request(request))
+        assert answer.status_code == 413
+        assert answer.headers["Content-Type"].startswith(kind)
+        assert "too_large" in answer.text
