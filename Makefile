@@ -3,12 +3,17 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PORT ?= 5001
 EXAMPLES ?= 3000
+SERVICE ?= pkd_service
+USERS ?= 10
+DURATION ?= 60
+MAX_USERS ?= 100
+RAMP_UP ?= 300
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup run test fast lint types arch check bench bench-load routes reference translations clean fuzz audit
+.PHONY: help setup run test fast lint types arch check bench bench-load perf-test perf-test-quick perf-test-load perf-test-stress perf-test-all perf-reports-clean routes reference translations clean fuzz audit
 
 help: ## list the jobs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## make the environment in .venv
 
@@ -52,6 +57,23 @@ bench: $(STAMP) ## measure the relay
 
 bench-load: $(STAMP) ## measure the load engine beside bare loops (and Locust, with the extra bench)
 	$(PY) bench/load.py
+
+perf-test: perf-test-quick ## the same as perf-test-quick
+
+perf-test-quick: $(STAMP) ## test every service that runs, lightly
+	$(PY) -m project.load services quick
+
+perf-test-load: $(STAMP) ## load one service (SERVICE= USERS= DURATION=)
+	$(PY) scripts/performance_test.py load $(SERVICE) --users $(USERS) --duration $(DURATION)
+
+perf-test-stress: $(STAMP) ## stress one service (SERVICE= MAX_USERS= RAMP_UP=)
+	$(PY) scripts/performance_test.py stress $(SERVICE) --max-users $(MAX_USERS) --ramp-up $(RAMP_UP)
+
+perf-test-all: $(STAMP) ## load and stress every service that runs
+	$(PY) -m project.load services all
+
+perf-reports-clean: ## remove the reports of service tests
+	rm -rf reports/performance
 
 routes: $(STAMP) ## list every address of the site, and who may use it
 	@$(PY) -m tools.routes

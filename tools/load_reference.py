@@ -34,7 +34,7 @@ A folder `<name>_<YYYYmmdd_HHMMSS>` in `--output`:
 | `run.json` | the record: configuration, counts, histograms (encoded HDR, µs, three digits), series, errors, \
 own cost, validity, verdict. Comparison, merging and reports read it |
 | `metrics.json` | figures for other programs, below |
-| `report.html` | the run for people, in one file that needs no network: verdict, figures, charts, stages, configuration |
+| `report.html` | the run for people, in one file that needs no network: verdict, figures, charts, stages |
 | `series.csv` | a row an interval: users, sent, received, succeeded, failed, mean and percentiles (ms) |
 | `results.csv` | a row a call: timestamp (epoch s, the intended moment), endpoint, method, status_code, response_time \
 (s), success, error, response_size (bytes), service_time (s). `--no-results` leaves it out |
@@ -48,8 +48,8 @@ to 1.
 `--progress-json FILE` is replaced as a whole each half second: `status` (`starting`, `running`, then how it ended),
 `total` (null where only the time is planned), `done`, `success`, `failed`, `avg_ms`, `p50`, `p95`, `p99` (ms), `rps`,
 `elapsed_s`, `planned_s`, `users`, `in_flight`, `errors`; in the end also `exit_code`, `folder`, and `error` if there
-was one. `--junit FILE` writes the verdict as JUnit XML; where `GITHUB_STEP_SUMMARY` is set, a summary is added to that file.
-SIGTERM ends a run early and keeps what was measured."""
+was one. `--junit FILE` writes the verdict as JUnit XML; where `GITHUB_STEP_SUMMARY` is set, a summary is added to that
+file. SIGTERM ends a run early and keeps what was measured."""
 
 
 def load() -> str:

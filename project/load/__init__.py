@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         PersistentLifecycle,
     )
     from project.load.api.metrics import MetricsCollector
+    from project.load.api.performance import PerformanceTestFramework, ServiceResults
     from project.load.api.pool import ConnectionPool
     from project.load.api.scenarios import (
         BurstLoadScenario,
@@ -77,6 +78,7 @@ _NAMES: Final[dict[str, str]] = {
             "PersistentLifecycle",
         ),
         "api.metrics": ("MetricsCollector",),
+        "api.performance": ("PerformanceTestFramework", "ServiceResults"),
         "api.pool": ("ConnectionPool",),
         "api.scenarios": (
             "BurstLoadScenario",
@@ -108,12 +110,14 @@ __all__ = [
     "MetricsCollector",
     "MixedMessageGenerator",
     "MonitoringMessageGenerator",
+    "PerformanceTestFramework",
     "PersistentLifecycle",
     "QueryMessageGenerator",
     "RampUpScenario",
     "RealisticScenarioGenerator",
     "RealisticUsageScenario",
     "ScenarioConfig",
+    "ServiceResults",
     "SteadyLoadScenario",
     "StressTestScenario",
     "WebSocketClient",

@@ -11,9 +11,11 @@ from typing import Any
 import click
 from rich.console import Console
 
+from project.load.cli.monitor import monitor_command
 from project.load.cli.options import shared_options
 from project.load.cli.play import Order, play
 from project.load.cli.records import RECORD_COMMANDS
+from project.load.cli.services import services_command
 from project.load.cli.thresholds import read_thresholds
 from project.load.errors import LoadError
 from project.load.permission import config_path
@@ -136,7 +138,7 @@ def _order(scenario: Scenario, own: dict[str, Any], given: dict[str, Any]) -> Or
 
 for _scenario in SCENARIOS.values():
     cli.add_command(_command(_scenario))
-for _other in RECORD_COMMANDS:
+for _other in (*RECORD_COMMANDS, services_command, monitor_command):
     cli.add_command(_other)
 
 

@@ -140,12 +140,7 @@ def _other(target: TargetOptions, url: str, number: int) -> Target:
 def _results(order: Order, folder: Path | None, conductor: Conductor) -> Results | None:
     if folder is None or not order.with_results:
         return None
-
-    def epoch_s(at_us: int) -> float:
-        run = conductor.current
-        return run.started_at + (at_us - run.start_us) / 1e6 if run is not None else 0.0
-
-    return Results(folder / RESULTS, epoch_s)
+    return Results(folder / RESULTS, conductor.epoch_s)
 
 
 def _keep(folder: Path | None, record: RunRecord, results: Results | None) -> OutputFailed | None:

@@ -90,6 +90,11 @@ class Conductor:
             self.current.stop(self.stopped_as)
         return await self.current.go()
 
+    def epoch_s(self, at_us: int) -> float:
+        """When, by the calendar, a moment of the run under way was."""
+        run = self.current
+        return run.started_at + (at_us - run.start_us) / 1e6 if run is not None else 0.0
+
     def other_target(self, number: int, url: str) -> Target:
         """A target like the run's own, at another address. Raises BadUsage where there is only one."""
         if self.make_other is None:
