@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from flask import Flask
+from flask_socketio import SocketIO
 
 from project.accounts.service import Accounts
 from project.clock import Clock, steady_clock
 from project.config import Settings
+from project.core.model import Request
 from project.core.safe_mode import is_safe
 from project.relay.attempts import Attempts
 from project.relay.batches import Batches
@@ -37,7 +40,7 @@ from project.sockets.workers import WorkerNamespace
 from project.storage.files import FileVault
 from project.storage.lock import hold
 from project.storage.memory import memory_requests, memory_store
-from project.storage.port import RequestStore, Store
+from project.storage.port import Store
 from project.storage.sql import open_store
 from project.storage.unstored import UnstoredRequests
 from project.web.blueprints import set_up_web
@@ -82,136 +85,229 @@ def create_app(settings: Settings, clock: Clock | None = None, *, one_time_passw
     Raises SpacesError if the settings or the store do not allow it.
     """
     settings.check()
-    clock = clock or steady_clock()
-    runtime = make_runtime(settings.async_mode)
-    store, alone = _open(settings, runtime)
-    flask = Flask("project", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
-    keys = secret_keys(settings)
-    # FLASK_DEBUG in somebody's shell must not open a console for strangers.
-    flask.debug = False
-    flask.secret_key = keys[0]
-    links = Links(keys, lifetime_s=LINK_S)
-    vault = FileVault(settings.upload_dir)
-    store = replace(store, requests=_with_safe_mode(store, vault, runtime, settings))
-    accounts = Accounts(store, runtime.run_blocking, clock, settings, keys)
-    first_password = accounts.seed(one_time=one_time_password)
-    signals = Signals(runtime.event)
-    relay, spaces, upkeep, publisher, retention = _relay(
-        flask, settings, store, accounts, links, vault, runtime, clock, signals
-    )
-    console = make_console(
-        settings, store, relay, spaces.get, signals.notify, publisher.space_changed, runtime, clock, keys
-    )
-    # Whoever waits for the answer gets it, and need not be told that it is there.
-    # What is in safe mode leaves nothing behind, so no notice either.
-    publisher.on_over(
-        lambda r: None if is_safe(r.id) or signals.is_watched(ended_topic(r.id)) else console.inbox.request_ended(r)
-    )
-    batches = Batches(store.batches, clock)
-    accounts.sessions.on_ended(lambda user_id: signals.notify([logins_topic(user_id)]))
+    parts = _Parts(settings, clock or steady_clock())
+    first_password = parts.accounts.seed(one_time=one_time_password)
+    parts.connect()
+    flask = parts.flask
     check_event_policies(flask.extensions["socketio"].server)
-    set_up_web(
-        flask, Site(settings, relay, spaces, accounts, vault, links, runtime, console, clock, retention, batches)
-    )
+    set_up_web(flask, parts.site)
     # Outermost, so that /socket.io and every error answer pass it too.
     flask.wsgi_app = Guard(flask.wsgi_app, settings)  # type: ignore[method-assign]
-    return Application(flask, runtime, store, upkeep, console, alone, first_password)
+    return Application(flask, parts.runtime, parts.store, parts.upkeep, parts.console, parts.alone, first_password)
 
 
-def _open(settings: Settings, runtime: Runtime) -> tuple[Store, bool]:
-    """The store, and whether this node is the only one that can use it."""
-    alone = settings.store_url.startswith(("sqlite:", "memory:"))
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    if alone:
-        hold(settings.data_dir / "site.lock")
-    if settings.store_url.startswith("memory:"):
-        return memory_store(), alone
-    return open_store(settings.store_url, runtime), alone
+class _Parts:
+    """The parts of one site. Each is made when another one, or the site, first asks for it."""
 
+    def __init__(self, settings: Settings, clock: Clock):
+        self.settings = settings
+        self.clock = clock
+        self.runtime = make_runtime(settings.async_mode)
+        # In a data folder that another site holds, nothing is touched.
+        self.alone = settings.store_url.startswith(("sqlite:", "memory:"))
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        if self.alone:
+            hold(settings.data_dir / "site.lock")
+        self.signals = Signals(self.runtime.event)
+        self.connections = Connections()
+        self.node_id = secrets.token_hex(8)
 
-def _with_safe_mode(store: Store, vault: FileVault, runtime: Runtime, settings: Settings) -> RequestStore:
-    """The store's requests, and beside them those in safe mode."""
+    def connect(self) -> None:
+        """Tell the parts that hear of each other whom to tell."""
+        self.spaces.tell(self.relay)
+        self.publisher.on_over(self._tell_owner)
+        self.accounts.sessions.on_ended(lambda user_id: self.signals.notify([logins_topic(user_id)]))
+        registration = Registration(
+            self.store,
+            self.spaces,
+            self.connections,
+            self.link,
+            self.publisher,
+            self.dispatcher,
+            self.attempts.lost,
+            self.clock,
+            self.settings,
+            node_id=self.node_id,
+        )
+        self.socketio.server.register_namespace(
+            WorkerNamespace(registration, self.attempts, self.connections, self.accounts, self.settings)
+        )
 
-    def remove_files(file_ids: tuple[str, ...]) -> None:
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """What the site signs with, newest first."""
+        return secret_keys(self.settings)
+
+    @cached_property
+    def flask(self) -> Flask:
+        """The framework's app."""
+        flask = Flask("project", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
+        # FLASK_DEBUG in somebody's shell must not open a console for strangers.
+        flask.debug = False
+        flask.secret_key = self.keys[0]
+        return flask
+
+    @cached_property
+    def socketio(self) -> SocketIO:
+        """The one Socket.IO object."""
+        return make_socketio(self.flask, self.settings, Gate(self.runtime, self.settings))
+
+    @cached_property
+    def link(self) -> SocketLink:
+        """How to speak to a worker's connection."""
+        return SocketLink(self.socketio.server, self.runtime)
+
+    @cached_property
+    def links(self) -> Links:
+        """Signed addresses for workers."""
+        return Links(self.keys, lifetime_s=LINK_S)
+
+    @cached_property
+    def vault(self) -> FileVault:
+        """Files on the disk."""
+        return FileVault(self.settings.upload_dir)
+
+    @cached_property
+    def store(self) -> Store:
+        """What is kept; and beside it, in memory, the requests that are kept nowhere."""
+        url = self.settings.store_url
+        store = memory_store() if url.startswith("memory:") else open_store(url, self.runtime)
+        beside = UnstoredRequests(
+            store.requests,
+            memory_requests(lambda space_id: True),
+            self._remove_files,
+            most=self.settings.safe_mode_requests,
+            keep_s=self.settings.safe_mode_keep_s,
+        )
+        return replace(store, requests=beside)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """People, their logins and keys."""
+        return Accounts(self.store, self.runtime.run_blocking, self.clock, self.settings, self.keys)
+
+    @cached_property
+    def spaces(self) -> Spaces:
+        """Spaces and their tokens."""
+        return Spaces(self.store.spaces, self.clock)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """Fresh views, and hints."""
+        return Publisher(self.store.requests, self.signals, self.clock)
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        """Who hands requests out."""
+        return Dispatcher(
+            self.store.requests,
+            self.connections,
+            self.link,
+            self.publisher,
+            self.links,
+            self.runtime,
+            self.clock,
+            lease_s=self.settings.lease_s,
+        )
+
+    @cached_property
+    def relay(self) -> Relay:
+        """The use cases of those who ask."""
+        return Relay(
+            self.store,
+            self.connections,
+            self.link,
+            self.publisher,
+            self.dispatcher,
+            self.signals,
+            Outlook(self.store, self.connections, self.clock),
+            self.spaces,
+            self.clock,
+            max_attempts=self.settings.max_attempts,
+            quota=self.settings.quota,
+        )
+
+    @cached_property
+    def attempts(self) -> Attempts:
+        """The use cases of workers."""
+        texts = Texts(self.store.requests, self.publisher.publish, self.runtime)
+        return Attempts(
+            self.store,
+            self.connections,
+            self.publisher,
+            self.dispatcher,
+            texts,
+            self.clock,
+            lease_s=self.settings.lease_s,
+        )
+
+    @cached_property
+    def retention(self) -> Retention:
+        """What is forgotten, and when."""
+        return Retention(self.store, self.publisher, self._remove_files, self.clock, self.settings.quota)
+
+    @cached_property
+    def upkeep(self) -> Upkeep:
+        """The site's own chores."""
+        return Upkeep(
+            self.store,
+            self.connections,
+            self.link,
+            self.publisher,
+            self.dispatcher,
+            self.relay,
+            self._tidy,
+            self._sweep_files,
+            self.runtime,
+            self.clock,
+            node_id=self.node_id,
+            lease_s=self.settings.lease_s,
+        )
+
+    @cached_property
+    def console(self) -> Console:
+        """Methods, their log, the inbox, the load tester."""
+        return make_console(
+            self.settings,
+            self.store,
+            self.relay,
+            self.spaces.get,
+            self.signals.notify,
+            self.publisher.space_changed,
+            self.runtime,
+            self.clock,
+            self.keys,
+        )
+
+    @cached_property
+    def site(self) -> Site:
+        """What the views may use."""
+        return Site(
+            self.settings,
+            self.relay,
+            self.spaces,
+            self.accounts,
+            self.vault,
+            self.links,
+            self.runtime,
+            self.console,
+            self.clock,
+            self.retention,
+            Batches(self.store.batches, self.clock),
+        )
+
+    def _tell_owner(self, request: Request) -> None:
+        """A notice of a request that is over: not to whoever is waiting for it, nor of what is to leave nothing."""
+        if not is_safe(request.id) and not self.signals.is_watched(ended_topic(request.id)):
+            self.console.inbox.request_ended(request)
+
+    def _tidy(self) -> None:
+        self.accounts.tidy()
+        self.retention.purge()
+
+    def _sweep_files(self, known: frozenset[str]) -> None:
+        self.runtime.run_blocking(self.vault.sweep, known, ORPHAN_AGE_S)
+
+    def _remove_files(self, file_ids: tuple[str, ...]) -> None:
         for file_id in file_ids:
-            runtime.run_blocking(vault.remove, file_id)
-
-    return UnstoredRequests(
-        store.requests,
-        memory_requests(lambda space_id: True),
-        remove_files,
-        most=settings.safe_mode_requests,
-        keep_s=settings.safe_mode_keep_s,
-    )
-
-
-def _relay(
-    flask: Flask,
-    settings: Settings,
-    store: Store,
-    accounts: Accounts,
-    links: Links,
-    vault: FileVault,
-    runtime: Runtime,
-    clock: Clock,
-    signals: Signals,
-) -> tuple[Relay, Spaces, Upkeep, Publisher, Retention]:
-    """The relay and its sockets."""
-    socketio = make_socketio(flask, settings, Gate(runtime, settings))
-    link = SocketLink(socketio.server, runtime)
-    connections, node_id, lease_s = Connections(), secrets.token_hex(8), settings.lease_s
-    publisher = Publisher(store.requests, signals, clock)
-    dispatcher = Dispatcher(store.requests, connections, link, publisher, links, runtime, clock, lease_s=lease_s)
-
-    def sweep_files(known: frozenset[str]) -> None:
-        runtime.run_blocking(vault.sweep, known, ORPHAN_AGE_S)
-
-    spaces = Spaces(store.spaces, clock)
-    outlook = Outlook(store, connections, clock)
-    most = settings.max_attempts
-    relay = Relay(
-        store,
-        connections,
-        link,
-        publisher,
-        dispatcher,
-        signals,
-        outlook,
-        spaces,
-        clock,
-        max_attempts=most,
-        quota=settings.quota,
-    )
-
-    def remove_files(file_ids: tuple[str, ...]) -> None:
-        for file_id in file_ids:
-            runtime.run_blocking(vault.remove, file_id)
-
-    retention = Retention(store, publisher, remove_files, clock, settings.quota)
-
-    def tidy() -> None:
-        accounts.tidy()
-        retention.purge()
-
-    spaces.tell(relay)
-    texts = Texts(store.requests, publisher.publish, runtime)
-    attempts = Attempts(store, connections, publisher, dispatcher, texts, clock, lease_s=lease_s)
-    registration = Registration(
-        store, spaces, connections, link, publisher, dispatcher, attempts.lost, clock, settings, node_id=node_id
-    )
-    socketio.server.register_namespace(WorkerNamespace(registration, attempts, connections, accounts, settings))
-    upkeep = Upkeep(
-        store,
-        connections,
-        link,
-        publisher,
-        dispatcher,
-        relay,
-        tidy,
-        sweep_files,
-        runtime,
-        clock,
-        node_id=node_id,
-        lease_s=lease_s,
-    )
-    return relay, spaces, upkeep, publisher, retention
+            self.runtime.run_blocking(self.vault.remove, file_id)
