@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_every_page_is_reached_from_the_index() -> None:
 def test_samples_are_python() -> None:
     for page in committed("*.md"):
         for sample in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-            compile(sample, str(page), "exec")
+            compile(sample, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 def test_promises_name_tests_that_exist() -> None:

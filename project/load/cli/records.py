@@ -98,9 +98,8 @@ def summary_command(folder: Path) -> None:
             f"{times.mean_us / 1000:.1f}", f"{times.percentile_us(95) / 1000:.1f}", f"{record.error_share:.2%}",
             record.verdict.level + ("" if record.validity.valid else " (not valid)"), since,
         )  # fmt: skip
-    console = _console()
     # In a file or a pipe there is room for whole names.
-    console.print(table, width=None if console.is_terminal else 200)
+    Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
     sys.exit(EXIT_FAILED if any(worse.values()) else EXIT_PASSED)
 
 
