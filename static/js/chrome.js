@@ -22,3 +22,9 @@ for (const time of document.querySelectorAll("time[data-at]")) {
 }
 
 checkCovers(document);
+
+// On a phone the tabs may be wider than the screen: the one that is open is shown.
+for (const row of document.querySelectorAll(".tabs-row")) {
+  const open = row.querySelector("[aria-current]");
+  if (open) row.scrollLeft = open.offsetLeft - row.offsetLeft - (row.clientWidth - open.offsetWidth) / 2;
+}

@@ -21,10 +21,12 @@ function running({ attempt, max_attempts: most, retry_reason: reason, started_at
 
 function retryReason(code) { return words(`retry_${code}`) ?? words("retry_unknown"); }
 
-/** One line on an open request; empty for one that is over. */
+/** One line on a request; mostly empty for one that is over. */
 export function note(status) {
-  if (status.status === "queued") return queued(status).join(" · ");
-  return status.status === "processing" ? running(status).join(" · ") : "";
+  const said = status.load_test_mode ? [words("safe")] : [];
+  if (status.status === "queued") said.push(...queued(status));
+  if (status.status === "processing") said.push(...running(status));
+  return said.join(" · ");
 }
 
 const TOLD_BY_WORKERS = new Set(["worker_error", "handler_crashed", "transfer_failed"]);
