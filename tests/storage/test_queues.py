@@ -71,6 +71,15 @@ def test_queued_again_comes_before_whoever_came_later(store: Store) -> None:
     assert queue(store) == ["ann0", "ann1", "ann2", "bob0", "cy0", "bob1"]
 
 
+def test_queued_again_comes_before_whoever_came_to_an_empty_queue(store: Store) -> None:
+    for number in range(3):
+        submit(store, f"ann{number}", "ann", order="fair")
+    claim(store, 3)
+    submit(store, "bob0", "bob", order="fair")
+    store.requests.release("c", keep_lease=False, now=NOW)
+    assert queue(store) == ["ann0", "ann1", "ann2", "bob0"]
+
+
 def test_another_order_is_for_those_who_come_after_it(store: Store) -> None:
     for number in range(3):
         submit(store, f"ann{number}", "ann", order="fair")

@@ -23,7 +23,15 @@ from project.core.leases import Verdict
 from project.core.model import Request, Space, SpaceSettings
 from project.core.moves import GAP
 from project.core.states import TERMINAL, Status, may_move
-from project.errors import QueueFull, RateLimited, SpaceNotFound, SpacesError
+from project.errors import (
+    AlreadyRetried,
+    KeyReused,
+    OwnQueueFull,
+    QueueFull,
+    RateLimited,
+    SpaceNotFound,
+    SpacesError,
+)
 from project.runtime import make_runtime
 from project.storage.memory import memory_store
 from project.storage.port import Store
@@ -32,6 +40,7 @@ from project.storage.sql import open_store
 RUNTIME = make_runtime("threading")
 LEASE_S = 15.0
 FOREVER_S = 1e6
+KEY_AGE_S = 16.0  # what time passes by at once, so that the very moment is met
 SPACES = ("s", "t")
 EVERYTHING = 1000
 
@@ -67,7 +76,9 @@ class TwoStores(RuleBasedStateMachine):
         self.recorded: dict[str, dict[str, Any]] = {}
         self.ended: dict[str, Request] = {}
         self.seen: dict[str, Request] = {}
-        self.first_attempts: dict[str, int] = dict.fromkeys(SPACES, 0)
+        self.first_attempts: dict[tuple[str, str], int] = {}
+        self.keys: dict[tuple[str, str], tuple[str, str, float]] = {}
+        self.retried: dict[str, str] = {}
 
     def both(self, ask: Callable[[Store], Any]) -> Any:
         """What both stores answer, which must be the same; a refusal is an answer too."""
@@ -109,10 +120,14 @@ class TwoStores(RuleBasedStateMachine):
     @rule(
         space_id=st.sampled_from(["s", "s", "s", "t"]),
         user_id=st.sampled_from(["u", "v"]),
-        rate_limit_s=st.sampled_from([0.0, 0.0, 5.0]),
-        max_queue=st.sampled_from([1000, 1000, 2]),
+        rate_limit_s=st.sampled_from([0.0, 0.0, 0.0, 5.0]),
+        max_queue=st.sampled_from([1000, 1000, 1000, 2]),
         max_attempts=st.integers(1, 3),
         queue_timeout_s=st.sampled_from([30.0, 300.0]),
+        max_queue_per_user=st.sampled_from([0, 0, 2]),
+        order=st.sampled_from(["fifo", "fair", "fair"]),
+        key=st.sampled_from(["", "", "k"]),
+        fingerprint=st.sampled_from(["f", "f", "g"]),
     )
     def submit(self, space_id: str, user_id: str, **limits: Any) -> None:
         command = Submit(
@@ -123,22 +138,89 @@ class TwoStores(RuleBasedStateMachine):
             payload={"prompt": f"{user_id} at {self.now}"},
             now=self.now,
             run_timeout_s=60.0,
+            key_age_s=KEY_AGE_S,
             **limits,
         )
-        waiting = [r for r in self.seen.values() if r.status is Status.QUEUED and r.space_id == space_id]
+        earlier = self.keys.get((user_id, command.key))
+        if earlier is not None and earlier[2] > self.now - KEY_AGE_S:
+            self.submit_again(command, *earlier)
+        else:
+            self.submit_new(command)
+
+    def submit_again(self, command: Submit, fingerprint: str, request_id: str, _at: float) -> None:
+        answer = self.both(lambda store: store.requests.submit(command))
+        if fingerprint == command.fingerprint:
+            assert (answer.request.id, answer.repeated) == (request_id, True)
+            assert (answer.position is None) is (self.seen[request_id].status is not Status.QUEUED)
+        else:
+            assert answer[0] is KeyReused
+
+    def submit_new(self, command: Submit) -> None:
+        waiting = [r for r in self.seen.values() if r.status is Status.QUEUED and r.space_id == command.space_id]
+        own = [request for request in waiting if request.user_id == command.user_id]
         answer = self.both(lambda store: store.requests.submit(command))
         if isinstance(answer, Submitted):
-            assert space_id in self.spaces
-            assert answer.position == len(waiting) + 1
+            assert command.space_id in self.spaces
+            assert not answer.repeated
+            assert answer.position is not None
+            assert command.order == "fair" or answer.position == len(waiting) + 1
             assert len(waiting) < command.max_queue
+            assert not 0 < command.max_queue_per_user <= len(own)
             self.accepted.append(command.id)
+            if command.key:
+                self.keys[command.user_id, command.key] = (command.fingerprint, command.id, self.now)
         elif answer[0] is SpaceNotFound:
-            assert space_id not in self.spaces
+            assert command.space_id not in self.spaces
+        elif answer[0] is OwnQueueFull:
+            assert 0 < command.max_queue_per_user <= len(own)
         elif answer[0] is QueueFull:
             assert len(waiting) >= command.max_queue
         else:
             assert answer[0] is RateLimited
             assert 0 < answer[1] <= command.rate_limit_s
+
+    @precondition(lambda self: self.ended)
+    @rule(pick=picks)
+    def try_again(self, pick: int) -> None:
+        """By a request that names one that has ended; there is at most one."""
+        dead = list(self.ended.values())[pick % len(self.ended)]
+        again = Submit(f"r{len(self.accepted)}", dead.space_id, "u", "u", {}, self.now, 30.0, 60.0, retry_of=dead.id)
+        answer = self.both(lambda store: store.requests.submit(again))
+        if isinstance(answer, Submitted):
+            assert dead.id not in self.retried
+            assert answer.request.retry_of == dead.id
+            self.accepted.append(again.id)
+            self.retried[dead.id] = again.id
+        else:
+            assert answer[0] is (AlreadyRetried if dead.space_id in self.spaces else SpaceNotFound)
+        assert self.both(lambda store: dict(store.requests.retries(self.accepted))) == self.retried
+
+    @rule()
+    def forget_old_keys(self) -> None:
+        before = self.now - KEY_AGE_S
+        old = [name for name, (_, _, at) in self.keys.items() if at <= before]
+        assert self.both(lambda store: store.requests.purge_keys(before)) == len(old)
+        for name in old:
+            del self.keys[name]
+
+    @precondition(lambda self: self.grants)
+    @rule(pick=picks)
+    def give_up(self, pick: int) -> None:
+        """The site itself ends an attempt that it could not tell the worker of."""
+        grant = self.grant(pick)
+        before = self.seen[grant.request_id]
+        command = Finish(
+            grant.request_id,
+            grant.space_id,
+            grant.connection_id,
+            grant.lease_id,
+            Status.FAILED,
+            None,
+            self.now,
+            code="undeliverable",
+        )
+        answer: Finished = self.both(lambda store: store.requests.finish(command))
+        assert (answer.verdict is Verdict.RECORDED) is (not before.is_over and before.lease_id == grant.lease_id)
 
     @rule(connection_id=connections, limit=st.integers(0, 4))
     def claim(self, connection_id: str, limit: int) -> None:
@@ -160,8 +242,9 @@ class TwoStores(RuleBasedStateMachine):
         for request in taken:
             assert request.lease_id not in {grant.lease_id for grant in self.grants}
             if request.attempt == 1:
-                assert request.seq > self.first_attempts[space_id]
-                self.first_attempts[space_id] = request.seq
+                person = (space_id, request.user_id)
+                assert request.seq > self.first_attempts.get(person, 0), "one's own come in the order one sent them"
+                self.first_attempts[person] = request.seq
             self.grants.append(Grant(request.id, space_id, connection_id, request.lease_id or ""))
 
     @precondition(lambda self: self.grants)
@@ -305,9 +388,12 @@ class TwoStores(RuleBasedStateMachine):
         waiting = [now[key] for key in self.accepted if now[key].status is Status.QUEUED]
         places: Counter[str] = Counter()
         expected = {}
-        for request in waiting:
+        for request in sorted(waiting, key=lambda request: (request.turn, request.seq)):
             places[request.space_id] += 1
             expected[request.id] = places[request.space_id]
+        for before, after in itertools.product(waiting, waiting):
+            if before.space_id == after.space_id and before.attempt and not after.attempt:
+                assert expected[before.id] < expected[after.id], "queued again it keeps its place"
         assert self.both(lambda store: dict(store.requests.positions(self.accepted))) == expected
         assert self.both(lambda store: store.requests.waiting_spaces()) == set(places)
 
