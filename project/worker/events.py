@@ -63,6 +63,15 @@ class WorkerEvents:
         """The site wants no result for this request any more."""
         log.info("request %s cancelled: %s", job.id, reason)
 
+    def deaf(self, job: Job, waited_s: float) -> None:
+        """The handler goes on with a cancelled request, and nothing else can run in its place."""
+        log.warning(
+            "the handler still runs %.0f s after request %s was cancelled, and holds up the next: "
+            "let it look at request.cancelled, or use isolation='process'",
+            waited_s,
+            job.id,
+        )
+
     def restored(self, request_ids: Sequence[str]) -> None:
         """Results of an earlier run are here, and will be handed in."""
         log.info("%d results of an earlier run will be handed in", len(request_ids))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,7 @@ class Job:
         self._folder: Path | None = None
         self.started = False
         self.hurried = False
+        self.cancelled_at: float | None = None
         self._report = report
         self._cancelled = threading.Event()
         self._listeners: list[Callable[[], object]] = []
@@ -121,6 +123,7 @@ class Job:
     def cancel(self) -> None:
         """Nobody wants the result any more."""
         with self._lock:
+            self.cancelled_at = self.cancelled_at or time.monotonic()
             self._cancelled.set()
             listeners, self._listeners = self._listeners, []
         for listener in listeners:

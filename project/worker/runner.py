@@ -68,6 +68,7 @@ class Runner:
         self._hooks = hooks
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._jobs: dict[str, Job] = {}
+        self._busy: set[Job] = set()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._serve, args=(each,), daemon=True) for each in executors]
 
@@ -106,6 +107,14 @@ class Runner:
             del self._jobs[request_id]
         job.cancel()
         return job
+
+    def deaf(self, after_s: float) -> list[Job]:
+        """Jobs whose handlers still run that long after their cancel; each is told of once."""
+        since = time.monotonic() - after_s
+        with self._lock:
+            found = [job for job in self._busy if job.cancelled_at is not None and job.cancelled_at < since]
+            self._busy.difference_update(found)
+        return found
 
     def drop(self, *, running: bool) -> None:
         """Forget what has not begun, and with ``running`` the rest as well; the site gives it out again."""
@@ -151,10 +160,13 @@ class Runner:
     def _begin(self, job: Job) -> bool:
         with self._lock:
             job.started = self._jobs.get(job.id) is job
+            if job.started:
+                self._busy.add(job)
             return job.started
 
     def _end(self, job: Job, outcome: Outcome) -> None:
         with self._lock:
+            self._busy.discard(job)
             wanted = self._jobs.get(job.id) is job
             if wanted:
                 self._hooks.keep(job, outcome)

@@ -38,6 +38,7 @@ MOST_MESSAGE_CHARS = 1000
 LAST_WORDS_S = 5.0
 PARTING_S = 30.0
 """How long a worker that is to end waits for a site that is not there, with a file to fetch or to return."""
+DEAF_S = 30.0
 FINAL = frozenset({"stale_lease", "request_not_found"})
 UNUSABLE = frozenset({"invalid_message", "message_too_large", "too_large"})
 
@@ -339,6 +340,8 @@ class Worker:
         while not self._stopping.wait(TICK_S):
             self._reports.flush()
             self._chunks.flush()
+            for job in self._runner.deaf(DEAF_S):
+                self._watcher.deaf(job, DEAF_S)
             # The site may have asked for another rhythm since the last one.
             if time.monotonic() - beaten_at >= self._heartbeat_s:
                 beaten_at = time.monotonic()

@@ -112,6 +112,44 @@ def test_a_site_in_trouble_gets_the_output_later(fake: FakeSite, serve: Serve, t
     assert [upload.body for upload in fake.uploads] == [b"precious"]
 
 
+def test_an_output_waits_for_a_site_that_is_not_there(fake: FakeSite, serve: Serve, tmp_path: Path) -> None:
+    output = tmp_path / "out.txt"
+    output.write_text("precious")
+
+    def handler(request: Job) -> Result:
+        fake.stop()
+        return Result(files=[output])
+
+    serve(handler)
+    fake.give("r1")
+    eventually(lambda: fake.disconnects, what="the site is gone")
+    fake.start()
+    eventually(lambda: "r1" in fake.results())
+    assert fake.results()["r1"]["status"] == "completed"
+    assert [upload.body for upload in fake.uploads] == [b"precious"]
+
+
+def test_a_worker_that_is_to_end_does_not_wait_for_ever(
+    fake: FakeSite, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it cannot return is not its answer: the site gives the request out again."""
+    monkeypatch.setattr("project.worker.worker.PARTING_S", 0.2)
+    output = tmp_path / "out.txt"
+    output.write_text("precious")
+
+    def handler(request: Job) -> Result:
+        fake.stop()
+        return Result(files=[output])
+
+    running = serve(handler, state_dir=tmp_path / "state")
+    fake.give("r1")
+    eventually(lambda: fake.disconnects, what="the site is gone")
+    running.worker.stop(finish=True)
+    assert running.ends(20) is None
+    fake.start()
+    assert list((tmp_path / "state" / "results").iterdir()) == []
+
+
 def test_an_output_the_site_refuses_fails_the_request(fake: FakeSite, serve: Serve, tmp_path: Path) -> None:
     output = tmp_path / "out.txt"
     output.write_text("x")

@@ -309,6 +309,32 @@ def test_a_piece_is_shown_at_once_and_none_waits_for_the_next(fake: FakeSite, se
     go.set()
 
 
+def test_a_handler_that_hears_no_cancel_is_told_of_once(
+    fake: FakeSite, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("project.worker.worker.DEAF_S", 0.1)
+    go, told = threading.Event(), []
+
+    class Listening(WorkerEvents):
+        def deaf(self, job: Job, waited_s: float) -> None:
+            told.append(job.id)
+
+    def handler(request: Job) -> str:
+        if request.id == "r1":
+            go.wait(10)
+        return "done"
+
+    serve(handler, watcher=Listening())
+    fake.give("r1")
+    eventually(lambda: fake.of("inference_progress"))
+    fake.emit("inference_cancel", {"request_id": "r1", "lease_id": "r1-1", "reason": "by the user"})
+    eventually(lambda: told == ["r1"])
+    go.set()
+    fake.give("r2")
+    eventually(lambda: "r2" in fake.results())
+    assert told == ["r1"]
+
+
 def test_a_broken_watcher_ends_the_run_rather_than_hang_it(fake: FakeSite, serve: Serve) -> None:
     class Broken(WorkerEvents):
         def started(self, job: Job) -> None:

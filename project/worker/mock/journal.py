@@ -112,6 +112,10 @@ class Journal(WorkerEvents):
         """See the base class."""
         self._line("INFO", f"Request {job.id} cancelled: {reason}")
 
+    def deaf(self, job: Job, waited_s: float) -> None:
+        """See the base class."""
+        self._line("ERROR", f"The handler still runs {waited_s:.0f} s after {job.id} was cancelled")
+
     def restored(self, request_ids: Sequence[str]) -> None:
         """See the base class."""
         self._restored.update(request_ids)
