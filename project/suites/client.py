@@ -40,6 +40,12 @@ class Visitor:
     trace: Callable[[str], None] = field(default=lambda line: None)
     session: requests.Session = field(default_factory=requests.Session)
 
+    def twin(self) -> Visitor:
+        """The same person with a session of its own, logged in as this one is."""
+        twin = Visitor(self.host, self.trace)
+        twin.session.cookies.update(self.session.cookies)
+        return twin
+
     def get(self, path: str, **options: Any) -> requests.Response:
         """GET a path; redirects are not followed. Raises Unreachable or NoAnswer, as every call here."""
         return self._call("GET", path, **options)

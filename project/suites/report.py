@@ -43,7 +43,7 @@ class Report:
 
     def say(self, text: str, done: int = 0, total: int = 0) -> None:
         """Tell what the running check is doing, and how much of it is done if that can be counted."""
-        self._doing = text
+        self._doing = f"{text} of {total}" if total else text
         if self._live is not None:
             self._live.update(self._live.task_ids[0], text=text, completed=done, total=total or None)
 

@@ -82,6 +82,25 @@ def test_the_space_of_the_guide(site: LiveSite, start_tool: Start, start_mock: S
     assert len(set(names)) == 2
 
 
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (Answer(500), "making a space: expected 302, got 500"),
+        (Answer(302, [("Location", "/admin/")]), "making a space: expected a redirect to /admin/space/edit/<id>"),
+        (Answer(200, [], b"<h1>Welcome</h1>"), "making a space: expected 302, got 200"),
+    ],
+    ids=["broken", "elsewhere", "a-page"],
+)
+def test_no_space_is_made(site: LiveSite, answer: Answer, says: str) -> None:
+    """The guide's step 2 says so, in one line, rather than to name a space that nobody can serve."""
+    with liar_before(site.port) as liar:
+        liar.lie = lambda call, forward: answer if call.path == "/admin/space/add" else forward(call)
+        result = CliRunner().invoke(cli.main, ["--setup-space", "--host", liar.host], catch_exceptions=False)
+    assert result.exit_code == 1
+    assert result.output.strip().splitlines()[-1].startswith(f"✗ {says}")
+    assert "Space created" not in result.output
+
+
 def test_kept_spaces_stay(site: LiveSite, run_tool: RunTool) -> None:
     before = spaces(site)
     assert run_tool("--host", site.host, "--only", "a new space is on the front page", "--keep").exit_code == 0
