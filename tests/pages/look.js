@@ -30,7 +30,7 @@
     const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
     if (ratio < (large ? 3 : 4.5)) say(`contrast ${ratio.toFixed(2)}`, element);
   }
-  for (const field of document.querySelectorAll("input:not([type=hidden]), textarea, select")) {
+  for (const field of document.querySelectorAll("input:not([type=hidden]):not([hidden]), textarea, select")) {
     if (!field.labels?.length && !field.getAttribute("aria-label")) say(`no label for ${field.name}`, field);
   }
   for (const control of document.querySelectorAll("a, button")) {

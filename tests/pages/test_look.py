@@ -90,6 +90,10 @@ def addresses(site: LiveSite, served: str) -> dict[str, str]:
         "login": "/login",
         "register": "/register",
         "logout": "/logout",
+        "inbox": "/inbox",
+        "failures": "/admin/dead-letters",
+        "audit": "/admin/audit",
+        **{f"account {room}": f"/account/{room}" for room in ("", "password", "second-factor", "keys")},
     }
 
 
