@@ -54,6 +54,7 @@ check: lint types arch ## all checks that run nothing
 
 bench: $(STAMP) ## measure the relay
 	$(PY) bench/run.py
+	$(PY) bench/console.py --seconds 60
 
 bench-load: $(STAMP) ## measure the load engine beside bare loops (and Locust, with the extra bench)
 	$(PY) bench/load.py
@@ -84,8 +85,9 @@ translations: $(STAMP) ## gather the pages' texts and compile the translations
 	$(VENV)/bin/pybabel -q update -i .make/messages.pot -d project/translations -l zh --no-fuzzy-matching --omit-header
 	$(VENV)/bin/pybabel -q compile --use-fuzzy -d project/translations  # without a header a catalogue counts as fuzzy
 
-reference: $(STAMP) ## write docs/reference from the tables in the code
+reference: $(STAMP) ## write docs/reference and the console's JavaScript client from the tables in the code
 	$(PY) -m tools.make_reference
+	$(PY) -m tools.make_api_client
 
 clean: ## remove what the jobs made, but not the data
 	rm -rf $(VENV) .make .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
