@@ -19,6 +19,7 @@ from project.logs import set_up_logging
 
 log = logging.getLogger(__name__)
 NOTICE_S = 0.1
+MOST_STOPPING_S = 8.0
 
 
 @click.command()
@@ -69,9 +70,17 @@ def _end_when_asked(application: Application, asked: list[int]) -> None:
     while not asked:
         application.runtime.sleep(NOTICE_S)
     log.info("stopping on signal %s", asked[0])
+    application.runtime.spawn(_end_anyway, application)
     try:
         application.stop()
     finally:
         logging.shutdown()
         # The servers have no way out in common, and no thread may hold the end up; all that matters is on disk.
         os._exit(0)
+
+
+def _end_anyway(application: Application) -> None:
+    """A database that does not answer must not keep the site from ending: what it has committed is kept anyway."""
+    application.runtime.sleep(MOST_STOPPING_S)
+    log.error("the store did not close within %s s", MOST_STOPPING_S)
+    os._exit(1)

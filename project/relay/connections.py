@@ -78,6 +78,10 @@ class Connections:
         """The space's workers on this node, the one with most room first."""
         return tuple(sorted(self._by_space.get(space_id, {}).values(), key=lambda c: -c.room))
 
+    def working(self, space_id: str) -> tuple[Connection, ...]:
+        """Those of the space's workers on this node that take work: one that drains does not any more."""
+        return tuple(connection for connection in self.of_space(space_id) if not connection.draining)
+
     def all(self) -> tuple[Connection, ...]:
         """Every registered connection."""
         return tuple(self._by_id.values())

@@ -29,9 +29,12 @@ class Outlook:
         self._learnt: dict[str, tuple[tuple[float, ...], float]] = {}
 
     def workers(self, space_id: str) -> int:
-        """How many workers serve a space, on this node or else on others."""
-        here = len(self._connections.of_space(space_id))
-        return here or len(self._store.presence.workers(space_id, now=self._clock()))
+        """How many workers serve a space, on this node or else on others. Those that drain take nothing any more."""
+        here = len(self._connections.working(space_id))
+        if here:
+            return here
+        elsewhere = self._store.presence.workers(space_id, now=self._clock())
+        return sum(not worker.draining for worker in elsewhere)
 
     def away_since(self, space_id: str, workers: int) -> float | None:
         """Since when a space has no worker; None if it has some, or never had."""

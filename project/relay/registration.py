@@ -85,7 +85,7 @@ class Registration:
         """Tell somebody whether they might register, and change nothing. Raises a WorkerRefused."""
         space = self._space(message.space_name)
         self._check_token(space, peer, message.token)
-        workers = len(self._connections.of_space(space.id))
+        workers = len(self._connections.working(space.id))
         told = {
             "success": True,
             "message": f'"{space.name}" may be served from here',
@@ -126,13 +126,13 @@ class Registration:
             returned = bool(message.worker_id) and other.worker.worker_id == message.worker_id
             if itself or returned:
                 self._replace(other, keep_socket=itself)
-        others = self._connections.of_space(space.id)
+        others = self._connections.working(space.id)
         if len(others) < space.settings.max_workers:
             return
         for other in others:
             if not self._link.answers(other.id, within_s=self._ping_timeout_s):
                 self._replace(other, keep_socket=False)
-        if len(self._connections.of_space(space.id)) >= space.settings.max_workers:
+        if len(self._connections.working(space.id)) >= space.settings.max_workers:
             raise SpaceOccupied(f'"{space.name}" already has a connected worker; each space takes one')
 
     def _replace(self, other: Connection, *, keep_socket: bool) -> None:
