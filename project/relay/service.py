@@ -230,6 +230,22 @@ class Relay:
         """Who came by the token is sent away. See ``spaces.Listener``."""
         self.disconnect_workers(space_id, token_id)
 
+    def send_away_unwelcome(self) -> int:
+        """Close the connections of this node's workers whose space or token is no longer: another node may have
+        deleted or revoked it. How many there were.
+        """
+        connections = self._connections.all()
+        spaces = {space.id for space in self._spaces.all()} if connections else set()
+        gone = [
+            c
+            for c in connections
+            if c.worker.space_id not in spaces
+            or (c.token_id and not self._spaces.welcomes(c.worker.space_id, c.token_id))
+        ]
+        for connection in gone:
+            self._link.disconnect(connection.id)
+        return len(gone)
+
     def disconnect_workers(self, space_id: str, token_id: str | None = None) -> int:
         """Close the connections of a space's workers on this node, or only of those that came with that token.
 

@@ -56,6 +56,7 @@ class Upkeep:
         self._node_id = node_id
         self._lease_s = lease_s
         self._stopped = False
+        self._alone = True
 
     def start(self, *, alone: bool) -> None:
         """Begin. ``alone`` when no other node shares the store: then every worker it remembers is of a past life."""
@@ -64,6 +65,7 @@ class Upkeep:
         # Workers that held attempts when the site went away get the time to come back and say so.
         self._store.requests.extend_leases(now + self._lease_s)
         self._store.presence.beat(self._node_id, now=now)
+        self._alone = alone
         self._runtime.spawn(self._serve)
 
     def stop(self) -> None:
@@ -96,6 +98,8 @@ class Upkeep:
             log.exception("upkeep failed")
 
     def _sweep(self) -> None:
+        if not self._alone:
+            self._relay.send_away_unwelcome()
         for request in self._store.requests.expire(self._clock()):
             self._settle(request)
 

@@ -6,10 +6,11 @@ import re
 
 import pytest
 
+from project.core.model import Worker
+from project.relay.connections import Connection
 from tests.conftest import LiveSite, eventually
+from tests.relay.assembly import Relaying
 from tests.relay.socket_client import Connect, v2
-
-pytestmark = pytest.mark.slow
 
 
 def make_token(site: LiveSite, space_id: str, name: str) -> tuple[str, str]:
@@ -19,6 +20,7 @@ def make_token(site: LiveSite, space_id: str, name: str) -> tuple[str, str]:
     return text.split("_")[1], text
 
 
+@pytest.mark.slow
 def test_deleting_a_space_disconnects_its_worker(site: LiveSite, connect: Connect) -> None:
     space_id, other_id = site.make_space("Deleted"), site.make_space("Not deleted")
     worker, other = connect(), connect()
@@ -35,6 +37,7 @@ def test_deleting_a_space_disconnects_its_worker(site: LiveSite, connect: Connec
     assert site.connected(other_id)
 
 
+@pytest.mark.slow
 def test_revoking_a_token_disconnects_who_came_with_it(site: LiveSite, connect: Connect) -> None:
     space_id = site.make_space("Revoked", ws_max_workers="3")
     old_id, old = make_token(site, space_id, "old")
@@ -55,3 +58,18 @@ def test_revoking_a_token_disconnects_who_came_with_it(site: LiveSite, connect: 
     assert again.register("Revoked", token=old)["code"] == "bad_token"
     shown = session.get(f"{site.host}/admin/space/edit/{space_id}").text
     assert len(re.findall("/revoke", shown)) == 1
+
+
+def test_what_another_node_deletes_or_revokes_counts_here_too() -> None:
+    relaying = Relaying()
+    gone: list[str] = []
+    relaying.link.on_disconnect = gone.append
+    assert relaying.relay.send_away_unwelcome() == 0
+    token, _ = relaying.spaces.make_token("s", "lab")
+    relaying.connections.add(Connection(Worker("t", "s", "n", "v", "b", 2, 2, 1.0), "http://site", token_id=token.id))
+    assert relaying.relay.send_away_unwelcome() == 0
+    relaying.store.spaces.revoke_token(token.id, now=2.0)
+    assert (relaying.relay.send_away_unwelcome(), gone) == (1, ["t"])
+    relaying.connections.remove("t")
+    relaying.store.spaces.remove("s", now=3.0)
+    assert (relaying.relay.send_away_unwelcome(), gone) == (1, ["t", "c"])
