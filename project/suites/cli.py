@@ -126,7 +126,7 @@ def _test_worker(run: Run, trial: Trial, checks: Sequence[Check[Trial]]) -> None
     try:
         run.suite(CONFORMANCE, checks, trial)
     finally:
-        trial.end()
+        trial.close()
 
 
 def _chosen(suite: str, checks: Sequence[Check[Given]], only: Sequence[str]) -> list[Check[Given]]:

@@ -67,7 +67,7 @@ def tried(
     try:
         return {c.name: run_check("conformance", c, trial) for c in CHECKS if c.name in names}
     finally:
-        trial.end()
+        trial.close()
 
 
 @pytest.fixture(scope="package")

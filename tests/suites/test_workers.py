@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
+from pathlib import Path
 
+import psutil
 import pytest
 
+from project.suites.conformance.subject import Subject
 from project.suites.conformance.suite import CHECKS
-from tests.conftest import ROOT, Process
+from tests.conftest import ROOT, LiveSite, Process, eventually
 from tests.suites.conftest import Outcomes, Told
-from tests.suites.faults import FAIL_PROMPT, FAULTS, GRAVE_FAULTS, PLAIN, PYTHON
+from tests.suites.faults import FAIL_PROMPT, FAULTS, GRAVE_FAULTS, HERE, PLAIN, PYTHON
 
 pytestmark = pytest.mark.slow
 FAILS = "fails a request its handler fails at"
@@ -52,6 +56,39 @@ def test_a_worker_of_version_1_is_told_what_does_not_apply(trials: Callable[[str
             assert outcome.not_tried == "--fail-prompt TEXT says at which prompt its handler fails"
         else:
             assert not outcome.not_tried
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "version"), [("plain_worker.py", ["", "0"], 2), ("first_worker.py", ["0"], 1)]
+)
+def test_what_passes_here_serves_a_real_site(site: LiveSite, script: str, arguments: list[str], version: int) -> None:
+    """The suite's own site is a stand-in; this is the one it stands for."""
+    space_id = site.make_space(f"Real {script}", ws_enable_file_upload="on")
+    worker = Process(f"{HERE}/{script}", site.host, f"Real {script}", *arguments)
+    try:
+        worker.until(lambda: site.connected(space_id), what="it is connected")
+        user = site.login("testuser", "testpass123")
+        answer = user.post(
+            f"{site.host}/websockets/submit/{space_id}",
+            data={"prompt": "in earnest", "wait": 20},
+            files={"other_file": ("note.txt", b"a note", "text/plain")},
+        ).json()
+        assert answer["status"] == "completed", answer
+        assert answer["result"]["text_output"].lower() == "in earnest"
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == (0 if version == 2 else -signal.SIGTERM)
+    finally:
+        worker.end()
+
+
+def test_nothing_is_left_of_a_worker(tmp_path: Path) -> None:
+    """What the command has started ends with it, also when it itself has ended before."""
+    note = tmp_path / "pid"
+    subject = Subject(["sh", "-c", f"sleep 300 & echo $! > {note}; exit 3"], str(tmp_path))
+    assert subject.wait(5, "at once") == 3
+    pid = int(note.read_text())
+    eventually(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    subject.end()
 
 
 def test_every_check_has_a_fault() -> None:

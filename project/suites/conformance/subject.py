@@ -41,6 +41,7 @@ class Subject:
     """A running worker, with its output in a file. What it keeps between its runs goes to ``state_dir``."""
 
     def __init__(self, arguments: list[str], state_dir: str):
+        self._is_swept = False
         self._log = tempfile.NamedTemporaryFile("w+b", suffix=".log")  # noqa: SIM115
         try:
             # A session of its own: Ctrl+C in the terminal reaches only the tool, which then ends this.
@@ -59,7 +60,10 @@ class Subject:
     @property
     def exit_code(self) -> int | None:
         """Its exit code; None while it runs."""
-        return self._process.poll()
+        code = self._process.poll()
+        if code is not None:
+            self._sweep()
+        return code
 
     @property
     def last_words(self) -> str:
@@ -74,13 +78,21 @@ class Subject:
     def wait(self, within_s: float, after: str) -> int:
         """Wait for its end; its exit code. Raises Unmet if it does not come."""
         try:
-            return self._process.wait(within_s)
+            code = self._process.wait(within_s)
         except subprocess.TimeoutExpired:
             raise Unmet(f"expected the worker's end {after} within {within_s:g} s, got none") from None
+        self._sweep()
+        return code
 
     def end(self) -> None:
         """End it and what it started, however they are."""
-        with suppress(ProcessLookupError):  # it has ended, with all it started
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._sweep()
         self._process.wait()
         self._log.close()
+
+    def _sweep(self) -> None:
+        """End what is left of its process group: once, and no later than its end is known, while its id is its own."""
+        if not self._is_swept:
+            self._is_swept = True
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)

@@ -136,6 +136,11 @@ class Trial:
             self._site.stop()
         self._subject = self._site = self._registration = None
 
+    def close(self) -> None:
+        """End everything, and forget what the worker kept."""
+        self.end()
+        self._state.cleanup()
+
     # -- what is expected of it -------------------------------------------------------------------------------------
 
     def wait(
