@@ -54,13 +54,18 @@ class Accounts:
         return self._first_run.seed(one_time=one_time)
 
     def register(self, username: str, password: str, origin: Origin = NOWHERE) -> User:
-        """Make an account. Raises FieldInvalid, WeakPassword or UsernameTaken, naming the field; or NotAllowed."""
+        """Make an account.
+
+        Raises FieldInvalid, WeakPassword or UsernameTaken, naming the field; NotAllowed; TooManyAttempts.
+        """
         if self._settings.registration != "open":
             raise NotAllowed("An administrator makes the accounts of this site")
         username = names.checked(username)
         if self._store.user_named(username) is not None:
             raise UsernameTaken(field="username")
         passwords.check_rules(password, username)
+        if not self._settings.development_logins:
+            self.throttle.new_account(origin.address)
         user = User(secrets.token_hex(8), username, self._hasher.hashed(password), "user", self._clock())
         self._store.add_user(user)
         self.audit.record("registered", user, origin)

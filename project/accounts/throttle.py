@@ -16,6 +16,7 @@ FREE_FOR_A_PAIR: Final = 10
 FREE_FOR_AN_ADDRESS: Final = 50
 FREE_FOR_A_NAME: Final = 50
 FREE_SECRETS: Final = 20
+FREE_ACCOUNTS: Final = 20
 
 
 class Throttle:
@@ -55,6 +56,10 @@ class Throttle:
         A right one is never asked to wait: nobody guesses 256 bits, and a wait would only hit its owner.
         """
         self._count([Bucket(_key(what, network(address)), FREE_SECRETS)])
+
+    def new_account(self, address: str) -> None:
+        """Somebody makes an account. Raises TooManyAttempts beyond a few from one address, as each has a quota anew."""
+        self._count([Bucket(_key("account", network(address)), FREE_ACCOUNTS)])
 
     def purge(self) -> None:
         """Forget buckets that are empty by now."""

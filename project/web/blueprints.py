@@ -32,7 +32,7 @@ from project.web.errors import set_up_errors
 from project.web.i18n import set_up_languages
 from project.web.policy import check_policies, enforce
 from project.web.site import NoFlaskSession, Site
-from project.web.uploads import MOST_PARTS, MOST_TEXT_BYTES, UploadRequest, discard_received
+from project.web.uploads import MOST_PARTS, MOST_TEXT_BYTES, UploadRequest, bound_body, discard_received
 
 BLUEPRINTS: Final[tuple[Blueprint, ...]] = (
     pages.blueprint,
@@ -74,6 +74,7 @@ def set_up_web(app: Flask, site: Site) -> None:
     set_up_languages(app)
     set_up_errors(app)
     app.teardown_request(discard_received)
+    app.before_request(bound_body)
     enforce(app)
     check_policies(app)
     if site.settings.proxy_hops:

@@ -14,10 +14,11 @@ from werkzeug.wrappers import Response
 
 from project.core import safe_mode
 from project.core.commands import Submitted
-from project.core.model import FileField, Space
+from project.core.model import FileField, Space, User
 from project.core.submission import FILE_FIELDS, check_fields, check_key
 from project.errors import FieldInvalid, WorkerOffline
 from project.web.answers import is_form
+from project.web.crowds import one_of_few
 from project.web.forms import leads_to_request
 from project.web.markdown import rendered
 from project.web.notes import note, note_view
@@ -47,6 +48,13 @@ def submit(space_id: str) -> Response:
     # What can be refused is refused before a long body is read; a submission with a key may have been taken before.
     if not key and not site.relay.accepts(space):
         raise WorkerOffline
+    with one_of_few(user):
+        return _take(space, user, key, safe=safe)
+
+
+def _take(space: Space, user: User, key: str, *, safe: bool) -> Response:
+    """Read the body, and accept what it says."""
+    site = current_site()
     form = _fields()
     wait_s = _seconds(form.get("wait", request.args.get("wait")))
     chosen = _files()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
-from flask import Request, g
+from flask import Request, g, request
 from werkzeug.datastructures import FileStorage
 
 from project.core.model import FileField, StoredFile
@@ -26,6 +26,9 @@ a megabyte is raised knowingly."""
 MOST_PARTS = 50
 TAKES_FILES = frozenset({"submissions.submit", "clients.process"})
 """Endpoints whose forms may carry files. Elsewhere nobody may fill the disk, least of all before a login."""
+TAKES_MUCH = TAKES_FILES | {"files.give_back"}
+"""Endpoints whose bodies may be as large as the site takes. Elsewhere a thousand strangers must not fill the memory."""
+MOST_FORM_BYTES = 256 * 1024
 _SNIFFED: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
@@ -64,6 +67,12 @@ class UploadRequest(Request):
         incoming = current_site().vault.receive()
         received().append(incoming)
         return incoming  # type: ignore[return-value]
+
+
+def bound_body() -> None:
+    """Before a view: the body may be as large as its address takes, be its length told or not."""
+    if request.endpoint not in TAKES_MUCH:
+        request.max_content_length = MOST_FORM_BYTES
 
 
 def received() -> list[IncomingFile]:

@@ -12,6 +12,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser
 
+from project.accounts.throttle import FREE_ACCOUNTS
 from project.clock import Clock
 from project.config import USUAL_QUOTA, Settings
 from project.core.model import Request, Space, SpaceSettings, StoredFile, User
@@ -26,6 +27,7 @@ from project.storage.port import Store, Submit
 from project.storage.sql import open_store
 from tests.conftest import LiveSite, eventually
 from tests.relay.socket_client import Client, held, v2
+from tests.security.raw import connect
 
 NOW = 1_000_000.0
 PERSON = User("u", "user", "", "user", 0.0)
@@ -264,3 +266,60 @@ def test_prompts_are_in_no_log(own_site: LiveSite) -> None:
     log = own_site.data_dir / "error.log"
     said = own_site.process.output + (log.read_text() if log.exists() else "")
     assert not re.search(canary, said)
+
+
+@pytest.mark.slow
+def test_calls_under_way_count_before_they_are_read(own_site: LiveSite) -> None:
+    """Bodies that are never finished hold memory without being a request yet."""
+    own_site.environment["SPACES_QUOTA_OPEN_REQUESTS"] = "2"
+    own_site.start()
+    space_id = own_site.make_space("Crowded")
+    worker = Client(own_site)
+    assert worker.register("Crowded", **v2("crowded"))["success"]
+    person, other = registered(own_site, "person"), registered(own_site, "other")
+    cookie = "; ".join(f"{name}={value}" for name, value in person.cookies.items())
+    held_up = []
+    for _ in range(2):
+        sock = connect(own_site)
+        sock.sendall(
+            f"POST /websockets/submit/{space_id} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{".encode()
+        )
+        held_up.append(sock)
+    url = f"{own_site.host}/websockets/submit/{space_id}"
+
+    def refused() -> bool:
+        answer = person.post(url, data={"prompt": "x"})
+        return answer.status_code == 429 and answer.json()["code"] == "too_many_open"
+
+    eventually(refused)
+    assert other.post(url, data={"prompt": "x"}).status_code == 200
+    for sock in held_up:
+        sock.close()
+    worker.close()
+
+
+@pytest.mark.slow
+def test_strangers_cannot_make_accounts_without_end(own_site: LiveSite) -> None:
+    own_site.environment |= {"SPACES_PROXY_HOPS": "1", "SPACES_ADMIN_PASSWORD": "a password of our own"}
+    own_site.start()
+
+    def register(number: int, address: str) -> int:
+        form = {"username": f"person{number}", "password": "quite long enough"}
+        headers = {"X-Forwarded-For": address}
+        return requests.post(f"{own_site.host}/register", data=form, headers=headers, allow_redirects=False).status_code
+
+    codes = [register(number, "192.0.2.1") for number in range(FREE_ACCOUNTS + 1)]
+    assert codes == [302] * FREE_ACCOUNTS + [429]
+    assert register(99, "198.51.100.1") == 302
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chunked", [False, True])
+def test_strangers_bodies_are_small(site: LiveSite, chunked: bool) -> None:
+    body = b"username=" + b"x" * 400_000
+    data = iter([body]) if chunked else body
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = requests.post(f"{site.host}/login", data=data, headers=headers)
+    # Without a length no more is read than is taken, which is then no login.
+    assert answer.status_code == (401 if chunked else 413)
