@@ -17,6 +17,7 @@ from project.load.cli.play import Order, play
 from project.load.cli.records import RECORD_COMMANDS
 from project.load.cli.services import services_command
 from project.load.cli.thresholds import read_thresholds
+from project.load.cli.verify import verify_command
 from project.load.errors import LoadError
 from project.load.permission import config_path
 from project.load.scenarios.scenario import Option, Scenario
@@ -100,7 +101,7 @@ def _order(scenario: Scenario, own: dict[str, Any], given: dict[str, Any]) -> Or
     headers_file = Path(given["headers_file"]) if given["headers_file"] else None
     services = Path(given["services"]) if given["services"] else None
     service = service_named(given["service"], services) if given["service"] else None
-    thresholds, profile = read_thresholds(given["thresholds"], given["threshold"])
+    thresholds, profile = read_thresholds(given["thresholds"] or scenario.profile, given["threshold"])
     return Order(
         scenario,
         scenario.checked(own),
@@ -130,6 +131,7 @@ def _order(scenario: Scenario, own: dict[str, Any], given: dict[str, Any]) -> Or
         quiet=given["quiet"],
         messages=given["messages"],
         metrics_port=given["metrics_port"],
+        flat=Path(given["flat"]) if given["flat"] else None,
         junit=Path(given["junit"]) if given["junit"] else None,
         config=config_path(given["config"]),
         message_bytes=given["message_bytes"],
@@ -138,7 +140,7 @@ def _order(scenario: Scenario, own: dict[str, Any], given: dict[str, Any]) -> Or
 
 for _scenario in SCENARIOS.values():
     cli.add_command(_command(_scenario))
-for _other in (*RECORD_COMMANDS, services_command, monitor_command):
+for _other in (*RECORD_COMMANDS, services_command, verify_command, monitor_command):
     cli.add_command(_other)
 
 

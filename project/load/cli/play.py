@@ -24,6 +24,7 @@ from project.load.errors import (
     EXIT_INTERRUPTED,
     EXIT_INVALID,
     EXIT_PASSED,
+    EXIT_REFUSED,
     EXIT_TARGET_LOST,
     EXIT_TERMINATED,
     LoadError,
@@ -34,6 +35,7 @@ from project.load.output.ci import github_summary, junit_xml
 from project.load.output.folder import RESULTS, Results, make_folder, write_atomically, write_record
 from project.load.output.progress import ProgressFile
 from project.load.output.prometheus import MetricsPage
+from project.load.output.suite import write_suite
 from project.load.permission import is_loopback, origin_of, permit
 from project.load.scenarios.scenario import Conductor, Scenario
 from project.load.sources import source_of
@@ -44,6 +46,7 @@ OUTCOME_EXITS = {
     "interrupted": EXIT_INTERRUPTED,
     "terminated": EXIT_TERMINATED,
     "target_lost": EXIT_TARGET_LOST,
+    "target_unsafe": EXIT_REFUSED,
 }
 
 
@@ -68,6 +71,7 @@ class Order:
     message_bytes: int = 0
     metrics_port: int | None = None
     junit: Path | None = None
+    flat: Path | None = None
     config: Path = Path("load.toml")
     notes: Mapping[str, Any] = field(default_factory=dict)
     """Kept in the record's configuration as they are."""
@@ -105,7 +109,7 @@ def _play(order: Order, console: Console, file: ProgressFile | None) -> int:
     if not order.quiet:
         show_result(console, record)
     code = exit_code(record, strict=order.strict, allow_invalid=order.allow_invalid)
-    problem = _keep(folder, record, results) or _tell_builders(order, record)
+    problem = _keep(folder, record, results) or _keep_flat(order.flat, record) or _tell_builders(order, record)
     if problem is not None:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"✗ {problem.message}", style="red", markup=False)
         code = problem.exit_code
@@ -125,6 +129,9 @@ def _conductor(order: Order) -> Conductor:
         lambda number: make_target(target, number),
         seed=order.seed,
         name=name,
+        url=_url(order),
+        headers=target.headers,
+        timeout_s=target.timeout_s,
         make_other=lambda number, url: _other(target, url, number),
     )
     return conductor
@@ -157,6 +164,15 @@ def _keep(folder: Path | None, record: RunRecord, results: Results | None) -> Ou
     except OutputFailed as error:
         problem = problem or error
     return problem
+
+
+def _keep_flat(flat: Path | None, record: RunRecord) -> OutputFailed | None:
+    try:
+        if flat is not None:
+            write_suite(flat, record)
+    except OutputFailed as error:
+        return error
+    return None
 
 
 def _tell_builders(order: Order, record: RunRecord) -> OutputFailed | None:
@@ -199,8 +215,10 @@ def _url(order: Order) -> str:
 
 
 def _config(order: Order) -> dict[str, Any]:
+    secret = ("password", "token")
+    shown = {name: value for name, value in order.options.items() if not name.endswith(secret)}
     return {
-        **dict(order.options),
+        **shown,
         "timeout_s": order.target.timeout_s,
         "method": order.target.method,
         "path": order.target.path,

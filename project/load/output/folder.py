@@ -41,10 +41,15 @@ _BUFFERED_ROWS: Final = 2000
 _UNSAFE = re.compile(r"[^\w.-]+")
 
 
+def safe_name(name: str) -> str:
+    """A name as a file may have it."""
+    return _UNSAFE.sub("_", name).strip("_.") or "run"
+
+
 def make_folder(base: Path, name: str, at_epoch_s: float | None = None) -> Path:
     """``<base>/<name>_<YYYYmmdd_HHMMSS>``, with a number behind it when that is taken. Raises OutputFailed."""
     stamp = datetime.fromtimestamp(time.time() if at_epoch_s is None else at_epoch_s).strftime("%Y%m%d_%H%M%S")
-    plain = _UNSAFE.sub("_", name).strip("_.") or "run"
+    plain = safe_name(name)
     try:
         for number in range(1000):
             folder = base / (f"{plain}_{stamp}" + (f"_{number}" if number else ""))

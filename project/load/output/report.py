@@ -18,6 +18,7 @@ OUTCOMES: Final = {
     "interrupted": "interrupted by the one who ran it",
     "terminated": "ended early",
     "target_lost": "ended: the target was gone",
+    "target_unsafe": "ended: the target did not say that it kept nothing",
 }
 
 

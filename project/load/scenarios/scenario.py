@@ -60,6 +60,9 @@ class Conductor:
     stopped_as: str = ""
     current: Run | None = None
     runs: int = field(default=0)
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float = 30.0
     check: Callable[[Plan], None] = lambda plan: None
     """Raises RunRefused when a plan is more than the target may get."""
     make_other: Callable[[int, str], Target] | None = None
@@ -119,6 +122,8 @@ class Scenario:
     summary: str
     options: tuple[Option, ...]
     play: Play
+    profile: str = "none"
+    """Thresholds it is judged by when nobody says which."""
 
     def checked(self, given: Options) -> dict[str, Any]:
         """Defaults with what was given over them. Raises BadUsage, also for what this scenario does not know."""

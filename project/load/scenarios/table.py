@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from project.load.errors import BadUsage
-from project.load.scenarios import breaking, changing, losing, simple
+from project.load.scenarios import breaking, changing, losing, simple, upload
 from project.load.scenarios.scenario import Scenario
 
 SCENARIOS: Final[dict[str, Scenario]] = {
@@ -22,6 +22,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         breaking.CAPACITY,
         losing.STORM,
         losing.FAILOVER,
+        upload.UPLOAD,
     )
 }
 

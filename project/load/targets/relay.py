@@ -16,6 +16,7 @@ from project.load.core.recorder import Recorder
 from project.load.engine.clock import Sleeper, now_us
 from project.load.errors import BadUsage, CallFailed, TargetUnreachable
 from project.load.targets.base import Answer, failure_of
+from project.load.targets.login import log_in
 from project.load.targets.workers import PlayedWorkers
 
 Following = Literal["wait", "poll", "sse"]
@@ -231,12 +232,7 @@ class RelayTarget:
         if not self.options.username:
             return  # a key among the headers says who we are
         assert self._http is not None
-        form = {"username": self.options.username, "password": self.options.password}
-        async with self._http.post(f"{self.url}/login", data=form, allow_redirects=False) as response:
-            if response.status not in (302, 303) or not response.cookies:
-                raise TargetUnreachable(f"The login of {self.options.username} was refused ({response.status})")
-            cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in response.cookies.items())
-        self.cookie = {"Cookie": cookies}
+        self.cookie = await log_in(self._http, self.url, self.options.username, self.options.password)
 
     async def _find_space(self) -> str:
         """Set the space's id; its name."""

@@ -1,0 +1,182 @@
+"""The upload of client records: files of many rows, marked as a load test, checked by the backend and never kept."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+
+from project.load.client_records import ClientRecords, as_csv, as_xlsx
+from project.load.core.recorder import Recorder
+from project.load.errors import BadUsage, CallFailed, TargetUnreachable
+from project.load.permission import origin_of
+from project.load.targets.base import Answer, failure_of
+from project.load.targets.login import log_in
+
+SAFE: Final = {"X-Load-Test": "true"}
+NOT_SAFE: Final = "not_safe_mode"
+"""A backend that did not say it kept nothing: the run ends at once."""
+MOST_PREPARED: Final = 16
+TYPES: Final = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
+
+
+def form_of(file: bytes, kind: str) -> tuple[bytes, str]:
+    """A file as the body of a form with one part named ``file``, and the body's content type."""
+    boundary = "----load-test-5b1c7e0f9d3a4c62"
+    head = (
+        f"--{boundary}\r\n"
+        f'Content-Disposition: form-data; name="file"; filename="clients.{kind}"\r\n'
+        f"Content-Type: {TYPES[kind]}\r\n\r\n"
+    )
+    body = head.encode("ascii") + file + f"\r\n--{boundary}--\r\n".encode("ascii")
+    return body, f"multipart/form-data; boundary={boundary}"
+
+
+def prepared(batch_size: int, batches: int, seed: int, kind: str) -> list[tuple[bytes, str]]:
+    """Bodies of different batches, made beforehand so that making them is no part of the run."""
+    if kind not in TYPES:
+        raise BadUsage(f"a file of records is {' or '.join(TYPES)}, not {kind!r}")
+    records = ClientRecords(seed)
+    write = as_csv if kind == "csv" else as_xlsx
+    return [form_of(write(records.batch(batch_size)), kind) for _ in range(batches)]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadOptions:
+    """Who uploads how much."""
+
+    batch_size: int = 1000
+    file_type: str = "csv"
+    username: str = ""
+    password: str = ""
+    auth_token: str = ""
+
+
+class UploadSession:
+    """One uploader; the batches take turns."""
+
+    def __init__(self, target: UploadTarget, bodies: Iterator[tuple[bytes, str]]):
+        self._target = target
+        self._bodies = bodies
+
+    @property
+    def is_open(self) -> bool:
+        """Connections are opened as needed."""
+        return True
+
+    async def call(self) -> Answer:
+        """Upload the next batch; its answer must say that every row was processed and none kept."""
+        body, content_type = next(self._bodies)
+        return await self._target.upload(body, content_type)
+
+    async def close(self) -> None:
+        """Nothing: the connections belong to the target."""
+
+
+@dataclass
+class UploadTarget:
+    """An upload endpoint."""
+
+    url: str
+    options: UploadOptions = field(default_factory=UploadOptions)
+    headers: dict[str, str] = field(default_factory=dict)
+    timeout_s: float = 60.0
+    seed: int = 1
+    users: int = 1
+    kind: str = "http"
+    processed: int = 0
+    """Records the backend says it processed."""
+
+    def __post_init__(self) -> None:
+        self._origin = origin_of(self.url)
+        self._http: aiohttp.ClientSession | None = None
+        self._recorder: Recorder | None = None
+        self._bodies: list[tuple[bytes, str]] = []
+        self._mine: dict[str, str] = {}
+        if self.options.file_type not in TYPES:
+            raise BadUsage(f"a file of records is {' or '.join(TYPES)}, not {self.options.file_type!r}")
+
+    async def open(self, recorder: Recorder) -> None:
+        """Log in where a login is given, and make the batches. Raises TargetUnreachable."""
+        self._recorder = recorder
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=self.timeout_s),
+        )
+        try:
+            self._mine = {**self.headers, **await self._who(), **SAFE}
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            await self.close()
+            raise TargetUnreachable(f"Cannot reach {self.url}: {failure_of(error).replace('_', ' ')}") from error
+        except BaseException:
+            await self.close()
+            raise
+        options = self.options
+        batches = min(MOST_PREPARED, self.users)
+        self._bodies = await asyncio.to_thread(prepared, options.batch_size, batches, self.seed, options.file_type)
+
+    async def _who(self) -> dict[str, str]:
+        assert self._http is not None
+        if self.options.auth_token:
+            return {"Authorization": f"Bearer {self.options.auth_token}"}
+        if self.options.username:
+            return await log_in(self._http, self._origin, self.options.username, self.options.password)
+        async with self._http.get(self._origin + "/", allow_redirects=False):
+            return {}  # only to see that something is there
+
+    async def upload(self, body: bytes, content_type: str) -> Answer:
+        """One upload."""
+        assert self._http is not None
+        assert self._recorder is not None
+        counts, name = self._recorder.counts, "POST upload"
+        counts.sent += 1
+        counts.bytes_sent += len(body)
+        headers = {**self._mine, "Content-Type": content_type}
+        try:
+            async with self._http.post(self.url, data=body, headers=headers, allow_redirects=False) as response:
+                raw, status = await response.read(), response.status
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            counts.lost += 1
+            return Answer(failure_of(error), name, message=str(error))
+        counts.received += 1
+        counts.bytes_received += len(raw)
+        if status != 200:
+            return Answer(f"http_{status}", name, status, len(raw), raw[:200].decode("utf-8", "replace"))
+        problem, processed = judged(raw, self.options.batch_size)
+        self.processed += processed
+        return Answer(problem, name, status, len(raw))
+
+    async def session(self, number: int, *, shared: bool) -> UploadSession:
+        """One more uploader, who begins at another batch than the last one did."""
+        if self._http is None:
+            raise CallFailed("not_connected")
+        start = number % len(self._bodies)
+        return UploadSession(self, itertools.cycle(self._bodies[start:] + self._bodies[:start]))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+
+
+def judged(raw: bytes, expected: int) -> tuple[str, int]:
+    """What is wrong with an answer (nothing: empty), and how many records it says were processed."""
+    try:
+        body: Any = json.loads(raw)
+    except ValueError:
+        return "not_json", 0
+    if not isinstance(body, Mapping) or body.get("success") is not True:
+        return "not_successful", 0
+    if body.get("load_test_mode") is not True:
+        return NOT_SAFE, 0
+    processed = body.get("processed_count")
+    if isinstance(processed, bool) or not isinstance(processed, int):
+        return "no_count", 0
+    return ("" if processed == expected else "rows_missing"), processed
