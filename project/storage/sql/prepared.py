@@ -104,6 +104,8 @@ def _bind(kind: sa.types.TypeEngine[Any], dialect: Any) -> Convert | None:
 
 
 def _result(kind: sa.types.TypeEngine[Any], dialect: Any) -> Convert | None:
+    if isinstance(kind, sa.Float):
+        return None  # every driver gives these as they are, and one of the dialects would ask for the column to say so
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
