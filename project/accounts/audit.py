@@ -40,6 +40,8 @@ KINDS: Final = (
     "token_made",
     "token_revoked",
     "request_cancelled",
+    "request_deleted",
+    "request_retried",
     "request_retried",
     "test_run",
     "audit_exported",

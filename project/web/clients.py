@@ -12,6 +12,7 @@ from project.core.batches import Batch
 from project.errors import FieldInvalid
 from project.relay.batches import Processed, check
 from project.relay.views import iso
+from project.web.notes import note_content
 from project.web.policy import current_user, policy
 from project.web.site import current_site
 from project.web.tables import read_table
@@ -48,6 +49,7 @@ def batches() -> Response:
 def batch(batch_id: str) -> Response:
     """One batch with its records."""
     found = current_site().batches.get(current_user(), batch_id)
+    note_content(found.user_id, batch_id, "client records")
     return jsonify(success=True, **_summary(found), records=list(found.records))
 
 

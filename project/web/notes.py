@@ -13,11 +13,13 @@ def note(kind: str, subject: str, detail: str = "") -> None:
 
 
 def note_view(seen: Request) -> None:
-    """The caller was shown a request: it is written down when it is somebody else's, which only administrators see.
+    """The caller was shown a request: it is written down when it is somebody else's, which only administrators see."""
+    note_content(seen.user_id, seen.id, f"of {seen.username}")
 
-    A page that asks again every second is one look.
-    """
+
+def note_content(owner_id: str, subject: str, detail: str) -> None:
+    """The caller was shown what somebody has written. A page that asks again every second is one look."""
     user = current_caller().user
-    if seen.user_id != user.id:
+    if owner_id != user.id:
         audit = current_site().accounts.audit
-        audit.record("content_viewed", user, origin(), subject=seen.id, detail=f"of {seen.username}", seldom=True)
+        audit.record("content_viewed", user, origin(), subject=subject, detail=detail, seldom=True)

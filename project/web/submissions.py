@@ -103,7 +103,9 @@ def status() -> Response:
 def rendered_answer(request_id: str) -> Response:
     """``html`` of a result whose ``format`` is ``markdown``; null for any other, and for one too long for it."""
     site = current_site()
-    result = site.relay.view(request_id, current_user()).request.result or {}
+    seen = site.relay.view(request_id, current_user()).request
+    note_view(seen)
+    result = seen.result or {}
     text = result.get("text_output")
     html = None
     if result.get("format") == "markdown" and isinstance(text, str):

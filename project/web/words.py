@@ -39,6 +39,7 @@ BY_CODE: Final[dict[str, LazyString]] = {
     "space_not_found": _("There is no such space."),
     "request_not_found": _("There is no such request."),
     "file_not_found": _("There is no such file."),
+    "batch_not_found": _("There is no such batch."),
     "method_not_allowed": _("This address does not take that method."),
     "conflict": _("That does not go together with what is there."),
     "username_taken": _("That user name is taken."),
@@ -138,6 +139,7 @@ AUDIT: Final[dict[str, LazyString]] = {
     "token_revoked": _("Worker token revoked"),
     "request_cancelled": _("Request of somebody else cancelled"),
     "request_retried": _("Failed request tried again"),
+    "request_deleted": _("Request of somebody else deleted"),
     "test_run": _("Test run"),
     "audit_exported": _("Audit log exported"),
 }

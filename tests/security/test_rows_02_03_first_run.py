@@ -140,23 +140,29 @@ def _logs_in(address: str, username: str, password: str) -> requests.Response:
     return requests.post(f"{address}/login", data=form, headers={"Accept": "application/json"}, allow_redirects=False)
 
 
+def test_the_site_does_not_leave_this_machine_with_a_password_everybody_knows(start: object) -> None:
+    refused = start(**ANYWHERE)  # type: ignore[operator]
+    assert refused.wait() != 0
+    assert "refusing to listen on 0.0.0.0" in refused.output
+    assert "SPACES_ADMIN_PASSWORD" in refused.output
+    assert len(refused.output.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("password", "said"),
     [
-        ("", "refusing to listen on 0.0.0.0"),
+        ("", "refusing to listen on 0.0.0.0 with the default login"),
         ("admin123", "too easy to guess"),
         ("Password2031", "too easy to guess"),
         ("short", "at least 8 characters"),
     ],
 )
-def test_the_site_does_not_leave_this_machine_with_a_password_everybody_knows(
-    start: object, password: str, said: str
-) -> None:
-    refused = start(**ANYWHERE, SPACES_ADMIN_PASSWORD=password)  # type: ignore[operator]
-    assert refused.wait() != 0
-    assert said in refused.output
-    assert "SPACES_ADMIN_PASSWORD" in refused.output
-    assert len(refused.output.splitlines()) == 1
+def test_passwords_the_site_does_not_go_out_with(bench: Bench, password: str, said: str) -> None:
+    bench.settings = replace(bench.settings, admin_password=password)
+    bench.restart()
+    with pytest.raises(SettingInvalid, match=f"SPACES_ADMIN_PASSWORD.*{said}|{said}.*SPACES_ADMIN_PASSWORD"):
+        bench.accounts.seed()
+    assert bench.accounts.people.all() == ()
 
 
 def test_documented_logins_stay_behind_when_the_site_goes_out(start: object) -> None:
@@ -166,8 +172,6 @@ def test_documented_logins_stay_behind_when_the_site_goes_out(start: object) -> 
     assert _logs_in(address, "admin", "admin123").status_code == 302
     assert _logs_in(address, "testuser", "testpass123").status_code == 302
     near.end()
-    refused = start(**ANYWHERE)  # type: ignore[operator]
-    assert refused.wait() != 0
     far = start(**ANYWHERE, SPACES_ADMIN_PASSWORD=OWN)  # type: ignore[operator]
     address = _address(far)
     assert _logs_in(address, "admin", "admin123").status_code == 401
