@@ -48,7 +48,7 @@ def test_everything_passes_and_nothing_is_left(site: LiveSite, start_tool: Start
     tool = start_tool(
         "--host", f"{site.host}/", "--suite", "all", "--verbose", "--requests", "40", "--junit", str(file)
     )
-    assert tool.wait(60) == 0, tool.output
+    assert tool.wait(100) == 0, tool.output
     for line in ("Basic suite (19 checks)", "Load suite (2 checks)", "Scenarios suite (5 checks)"):
         assert line in tool.output
     assert "40 completed, 0 failed, 0 lost" in tool.output

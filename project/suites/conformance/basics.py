@@ -17,6 +17,8 @@ AWAY_S: Final = 3.0
 MOST_TRIES: Final = 8
 """In so long. More than that, by every worker of a site, and the site does not get up again."""
 ANSWERED_WHILE_BUSY: Final = 2
+LOOKS: Final = 3
+"""On a busy machine pings may be late; a worker that cannot answer never does."""
 BUSY_S: Final = 0.45
 REFUSAL: Final = {"message": f'Multiple spaces with name found: "{SPACE}"', "code": "space_name_ambiguous"}
 OTHER_SHA256: Final = "0" * 64
@@ -134,17 +136,26 @@ def _with_file(trial: Trial, sha256: str) -> tuple[Any, Any]:
 
 def answers_pings(trial: Trial) -> None:
     """While the handler works: else the site takes the worker for dead and gives its request away."""
-    site = trial.serving()
+    trial.serving()
     trial.slow_enough("answering pings at work", BUSY_S)
+    most = 0
+    for _ in range(LOOKS):
+        most = max(most, _answered_while_busy(trial))
+        if most >= ANSWERED_WHILE_BUSY:
+            return
+    raise Unmet(f"expected answers to the pings sent while the handler worked, got {most}")
+
+
+def _answered_while_busy(trial: Trial) -> int:
+    """How many pings were answered in the middle of a request."""
+    site = trial.site
     # The answers that a busy worker owes from before must not count.
     time.sleep(QUIET_S)
     since = site.journal.mark
-    site.give()
+    given = site.give()
     began = time.monotonic()
-    over = trial.wait(events.RESULT, since=since, what="a result")[0]
-    pongs = [pong for pong in site.journal.all(journal.PONG, since=since) if began + PING_S < pong.at < over.at]
-    if len(pongs) < ANSWERED_WHILE_BUSY:
-        raise Unmet(f"expected answers to the pings sent while the handler worked, got {len(pongs)}")
+    over = trial.result(given, since)
+    return len([pong for pong in site.journal.all(journal.PONG, since=since) if began + PING_S < pong.at < over.at])
 
 
 def comes_back(trial: Trial) -> None:

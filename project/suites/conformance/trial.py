@@ -28,6 +28,7 @@ SETTLED_S: Final = 0.05
 LASTING_S: Final = 1.2
 QUICK_S: Final = 0.25
 """A handler that is quicker cannot be caught at work."""
+DOUBTFUL_S: Final = 1.0
 MOST_AT_ONCE: Final = 4
 
 
@@ -231,9 +232,15 @@ class Trial:
     def work_s(self) -> float:
         """How long the worker takes for a request, measured once."""
         if self._work_s is None:
-            began = time.monotonic()
-            self._work_s = self.fulfil().at - began
+            self._work_s = self._measured()
+            if self._work_s < DOUBTFUL_S:
+                # A machine that is busy elsewhere makes a quick handler look slow, but hardly twice.
+                self._work_s = min(self._work_s, self._measured())
         return self._work_s
+
+    def _measured(self) -> float:
+        began = time.monotonic()
+        return self.fulfil().at - began
 
     def slow_enough(self, why: str, least_s: float = QUICK_S) -> None:
         """Raise NotTried if the worker is too quick to be caught at work."""
