@@ -74,6 +74,7 @@ class Kept:
 class Claim:
     """Hand the oldest ``limit`` queued requests of a space to one connection, each with a fresh lease.
 
+    A last try is handed out by itself, to a connection that has nothing at hand (``alone``).
     The lease id of a request is ``<claim_id>.<seq>``; ``claim_id`` is random. With ``starts`` the run counts as
     started at once (version 1 workers cannot tell).
     """
@@ -86,6 +87,7 @@ class Claim:
     now: float
     lease_s: float
     starts: bool = False
+    alone: bool = True
 
 
 @dataclass(frozen=True, slots=True)

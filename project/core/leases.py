@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from project.core.model import Request
@@ -48,6 +49,23 @@ def holds(request: Request | None, *, space_id: str, lease_id: str) -> bool:
 def after_loss(request: Request) -> Status:
     """Where a request goes whose worker was lost: back to its old place, or, out of attempts, to its end."""
     return Status.QUEUED if request.attempt < request.max_attempts else Status.FAILED
+
+
+def is_last_try(request: Request) -> bool:
+    """Whether a queued request was lost before and is about to be handed out for the last time."""
+    return 0 < request.attempt == request.max_attempts - 1
+
+
+def handed_together(waiting: Sequence[Request], *, alone: bool) -> int:
+    """How many of the next requests a worker is given at once; ``alone``: it has nothing else at hand.
+
+    A last try is made alone: a request that kills its worker each time then takes nobody with it, and one that only
+    waited behind it is served.
+    """
+    for index, request in enumerate(waiting):
+        if is_last_try(request):
+            return 1 if alone and index == 0 else index
+    return len(waiting)
 
 
 def overdue(request: Request, now: float) -> str | None:

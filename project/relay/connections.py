@@ -28,7 +28,7 @@ class Connection:
     """A registered worker on this node. ``in_flight`` are the request ids it was handed and has not answered.
 
     ``token_id`` is the worker token it registered with, empty if it needed none; ``bound`` how many requests the
-    space lets it have at hand (0: as many as it asked for).
+    space lets it have at hand (0: as many as it asked for). ``last_try`` is a request that it is to work on alone.
     """
 
     worker: Worker
@@ -37,6 +37,7 @@ class Connection:
     draining: bool = False
     token_id: str = ""
     bound: int = 0
+    last_try: str = ""
 
     @property
     def id(self) -> str:
@@ -47,7 +48,7 @@ class Connection:
     def room(self) -> int:
         """How many more requests it takes now."""
         most = min(self.worker.capacity, self.bound or self.worker.capacity)
-        return 0 if self.draining else max(0, most - len(self.in_flight))
+        return 0 if self.draining or self.last_try in self.in_flight else max(0, most - len(self.in_flight))
 
 
 class Connections:

@@ -92,8 +92,6 @@ class Dispatcher:
             queue_size = self._publisher.queue_size(space_id)
             taken = self._claim(connection, room)
             self._hand_over(connection, taken, queue_size)
-            if len(taken) < room:
-                return
 
     def _claim(self, connection: Connection, room: int) -> tuple[Request, ...]:
         return self._store.claim(
@@ -106,12 +104,15 @@ class Dispatcher:
                 now=self._clock(),
                 lease_s=self._lease_s,
                 starts=connection.worker.protocol == 1,
+                alone=not connection.in_flight,
             )
         )
 
     def _hand_over(self, connection: Connection, taken: Sequence[Request], queue_size: int) -> None:
         for request in taken:
             connection.in_flight.add(request.id)
+            if 1 < request.attempt == request.max_attempts:
+                connection.last_try = request.id
         if self._connections.get(connection.id) is not connection:
             # It left while the claim was being committed: its release has passed these by.
             for request in self._store.release(

@@ -27,7 +27,7 @@ def submit(store: Store, request_id: str, *, now: float = NOW, space_id: str = "
 
 
 def claim(
-    store: Store, limit: int = 10, *, now: float = NOW, connection: str = "c", worker: str = "w"
+    store: Store, limit: int = 10, *, now: float = NOW, connection: str = "c", worker: str = "w", alone: bool = True
 ) -> list[Request]:
     command = Claim(
         claim_id=f"claim{now}{connection}",
@@ -37,6 +37,7 @@ def claim(
         limit=limit,
         now=now,
         lease_s=15.0,
+        alone=alone,
     )
     return list(store.requests.claim(command))
 
@@ -308,6 +309,22 @@ def test_files(store: Store) -> None:
     assert store.requests.get_file("f2") == back
     assert store.requests.get_file("f3") is None
     assert store.requests.file_ids() == {"f1", "f2"}
+
+
+def test_a_last_try_is_made_alone(store: Store) -> None:
+    for request_id in ("poison", "innocent", "late"):
+        submit(store, request_id)
+    for attempt in (1, 2):
+        taken = claim(store, 2, now=NOW + attempt)
+        assert [(request.id, request.attempt) for request in taken] == [("poison", attempt), ("innocent", attempt)]
+        store.requests.release("c", keep_lease=False, now=NOW + attempt)
+    assert claim(store, now=NOW + 3, alone=False) == [], "not beside what its worker has at hand"
+    assert [(request.id, request.attempt) for request in claim(store, now=NOW + 4)] == [("poison", 3)]
+    store.requests.release("c", keep_lease=False, now=NOW + 5)
+    assert get(store, "poison").code == "worker_lost"
+    assert [(request.id, request.attempt) for request in claim(store, now=NOW + 6)] == [("innocent", 3)]
+    assert finish(store, get(store, "innocent")) is Verdict.RECORDED
+    assert [(request.id, request.attempt) for request in claim(store, now=NOW + 7, alone=False)] == [("late", 1)]
 
 
 def test_a_returned_file_is_kept_once(store: Store) -> None:

@@ -114,6 +114,41 @@ def test_a_request_that_kills_its_worker_ends_and_the_next_one_proceeds(asker: C
     asked.completes(asked.submit())
 
 
+POISONED = """
+import sys
+from project.worker import Worker
+from tests.worker.handlers import fatal
+
+Worker(fatal, host=sys.argv[1], space="Poison").run()
+"""
+
+
+def test_a_request_that_kills_its_worker_takes_nobody_with_it(site: LiveSite, tmp_path: Path) -> None:
+    """All of them are at hand, in the worker that dies, and cannot be told from the one that it dies of."""
+    space_id = site.make_space("Poison", ws_queue_while_offline="on")
+    session = site.login()
+    prompts = ("one", "exit", "two", "exit", "three")
+    ids = [site.submit(session, space_id, prompt=prompt)["request_id"] for prompt in prompts]
+    program = tmp_path / "worker.py"
+    program.write_text(POISONED)
+    ends: list[dict[str, Any]] = []
+    for _ in range(8):
+        worker = Process(str(program), site.host, environment={"PYTHONPATH": "."})
+        try:
+            eventually(lambda p=worker: p.exit_code is not None or all(ended(site, session, ids)), within_s=30)
+        finally:
+            worker.end()
+        ends = [site.status(session, request_id) for request_id in ids]
+        if all(ended(site, session, ids)):
+            break
+    expected = [("failed", "worker_lost") if prompt == "exit" else ("completed", None) for prompt in prompts]
+    assert [(end["status"], end["code"]) for end in ends] == expected
+
+
+def ended(site: LiveSite, session: requests.Session, ids: list[str]) -> list[bool]:
+    return [site.status(session, request_id)["status"] in ("completed", "failed") for request_id in ids]
+
+
 def test_a_frozen_worker_loses_its_request_and_its_late_result_is_refused(asker: Callable[[str], Asker]) -> None:
     asked = asker("freeze")
     request_id = asked.submit()

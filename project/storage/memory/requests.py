@@ -86,6 +86,7 @@ class MemoryRequests:
         """See the port."""
         with self._lock:
             waiting = self._queue(command.space_id)[: command.limit]
+            waiting = waiting[: leases.handed_together(waiting, alone=command.alone)]
             self._forget_returned({request.id for request in waiting if request.attempt})
             pairs = [
                 (

@@ -60,6 +60,7 @@ def _claim_one(connection: sa.Connection, command: Claim) -> tuple[Request, ...]
     query = _NEXT if connection.dialect.name == "sqlite" else _NEXT_LOCKED
     found = query.all(connection, {"space": command.space_id, "most": command.limit})
     waiting = [rows.request_of(row) for row in found]
+    waiting = waiting[: leases.handed_together(waiting, alone=command.alone)]
     rows.forget_returned(connection, [request.id for request in waiting if request.attempt])
     with_files = [request.id for request in waiting if request.payload.get("files")]
     files = rows.load_files(connection, with_files) if with_files else {}
