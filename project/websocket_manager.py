@@ -11,10 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from project.config import Settings
-from project.core.states import OPEN, Status
+from project.core.estimate import eta_of
+from project.core.states import OPEN
+from project.relay.outlook import RUNS
 from project.relay.upkeep import STALE_NODE_S
 from project.relay.views import RequestView
-from project.storage.sql import rows, schema
+from project.storage.sql import queries, rows, schema
 from project.storage.sql.presence import live_workers
 from project.storage.sql.snapshot import snapshot
 
@@ -27,7 +29,7 @@ class WebSocketManager:
 
     def get_connected_spaces(self) -> list[str]:
         """Ids of the spaces that have a connected worker."""
-        query = live_workers(None, now=time.time(), stale_after_s=STALE_NODE_S)
+        query = _workers(None)
         with self._snapshot() as connection:
             return sorted({row.space_id for row in connection.execute(query)})
 
@@ -45,19 +47,29 @@ class WebSocketManager:
 
     def get_request_status(self, request_id: str) -> dict[str, Any] | None:
         """What ``/websockets/status`` answers, or None for an unknown request."""
-        table = schema.requests
         with self._snapshot() as connection:
             request = rows.load(connection, [request_id], files=True).get(request_id)
             if request is None:
                 return None
-            waiting = sa.select(sa.func.count()).where(
-                table.c.space_id == request.space_id, table.c.status == "queued", table.c.seq <= request.seq
+            position = rows.positions(connection, [request_id]).get(request_id)
+            runs = queries.recent_runs(connection, request.space_id, RUNS)
+            workers = len(connection.execute(_workers(request.space_id)).all())
+            away = sa.select(schema.absences.c.since).where(schema.absences.c.space_id == request.space_id)
+            view = RequestView(
+                request,
+                position,
+                self.get_queue_size(request.space_id),
+                eta_s=eta_of(request, position, runs, workers=workers, in_hand=workers, now=time.time()),
+                away_since=connection.scalar(away) if position and not workers else None,
             )
-            position = connection.scalar(waiting) if request.status is Status.QUEUED else None
-        return RequestView(request, position, self.get_queue_size(request.space_id)).as_dict()
+        return view.as_dict()
 
     def _snapshot(self) -> Any:
         return snapshot(self._settings or Settings.from_environment())
+
+
+def _workers(space_id: str | None) -> sa.Select[Any]:
+    return live_workers(space_id, now=time.time(), stale_after_s=STALE_NODE_S)
 
 
 ws_manager = WebSocketManager()

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from statistics import fmean, pstdev
 from typing import Final
 
+from project.core.model import Request
+from project.core.states import Status
+
 LEAST_RUNS: Final = 3
 """Fewer say nothing."""
 _SPREAD: Final = 1.64
@@ -28,6 +31,24 @@ def expected_s(
     before_least, _ = _range(runs, ahead[0] // workers)
     _, before_most = _range(runs, math.ceil(ahead[1] / workers))
     return before_least + max(0.0, own[0] - elapsed_s), before_most + max(0.0, own[1] - elapsed_s)
+
+
+def eta_of(
+    request: Request, position: int | None, runs: Sequence[float], *, workers: int, in_hand: int, now: float
+) -> tuple[float, float] | None:
+    """In how many seconds a request is done, from and to; None if that is not known, or it is done.
+
+    ``in_hand`` is how many requests the space's workers have: for one that was handed out, its own worker, itself
+    included.
+    """
+    if request.is_over:
+        return None
+    if request.started_at is not None:
+        return expected_s(runs, elapsed_s=max(0.0, now - request.started_at))
+    if request.status is not Status.QUEUED:
+        return expected_s(runs, ahead=(0, max(0, in_hand - 1)))
+    ahead = (position or 1) - 1 + in_hand
+    return expected_s(runs, ahead=(max(0, ahead - workers), ahead), workers=workers)
 
 
 def _range(runs: Sequence[float], count: int) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import statistics
 from dataclasses import replace
 
 from project.clock import Clock
-from project.core.estimate import expected_s
+from project.core.estimate import eta_of
 from project.core.states import Status
 from project.relay.connections import Connections
 from project.relay.views import RequestView
@@ -58,14 +58,9 @@ class Outlook:
     def _eta_s(self, view: RequestView, workers: int) -> tuple[float, float] | None:
         request = view.request
         runs = self._runs(request.space_id) if workers else ()
-        if request.started_at is not None:
-            return expected_s(runs, elapsed_s=max(0.0, self._clock() - request.started_at))
-        if request.status is Status.QUEUED:
-            ahead = (view.position or 1) - 1 + self._in_hand(request.space_id, workers)
-            return expected_s(runs, ahead=(max(0, ahead - workers), ahead), workers=max(1, workers))
         connection = self._connections.get(request.connection_id or "")
-        before = len(connection.in_flight) - 1 if connection is not None else 0
-        return expected_s(runs, ahead=(0, max(0, before)))
+        in_hand = len(connection.in_flight) if connection is not None else self._in_hand(request.space_id, workers)
+        return eta_of(request, view.position, runs, workers=workers, in_hand=in_hand, now=self._clock())
 
     def _in_hand(self, space_id: str, workers: int) -> int:
         """How many requests the space's workers have at hand; of workers on other nodes, one each is assumed."""

@@ -114,6 +114,8 @@ def test_facades_answer_from_another_process(own_site: LiveSite, start_mock: Cal
     status = manager.get_request_status(submitted["request_id"])
     assert status
     assert status["status"] in ("queued", "processing")
+    asked = own_site.status(own_site.login(), submitted["request_id"])
+    assert status.keys() == asked.keys()
     assert manager.get_request_status("unknown") is None
     spaces = load_db(Settings(data_dir=own_site.data_dir))["spaces"]
     assert spaces[space_id]["name"] == "Facade"

@@ -241,3 +241,11 @@ def test_recent_runs(store: Store) -> None:
     assert store.requests.recent_runs("s", limit=2) == (4.0, 2.0)
     assert store.requests.recent_runs("s", limit=9) == (4.0, 2.0, 1.0)
     assert store.requests.recent_runs("none", limit=9) == ()
+
+
+def test_a_key_of_a_request_that_was_removed_is_free(store: Store) -> None:
+    submit(store, "a", key="k", fingerprint="f")
+    store.requests.cancel("a", now=NOW, code="cancelled_by_user")
+    store.requests.forget("a")
+    assert store.requests.keyed("u", "k", since=NOW - 1) is None
+    assert submit(store, "b", key="k", fingerprint="other").request.id == "b"

@@ -280,7 +280,9 @@ class MemoryRequests:
     def keyed(self, user_id: str, key: str, *, since: float) -> Kept | None:
         """See the port."""
         found = self._keys.get((user_id, key))
-        return found[0] if found is not None and found[1] > since else None
+        if found is None or found[1] <= since or found[0].request_id not in self._requests:
+            return None
+        return found[0]
 
     def purge_keys(self, before: float) -> int:
         """See the port."""

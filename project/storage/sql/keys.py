@@ -72,7 +72,7 @@ def resolved(connection: sa.Connection, outcomes: Sequence[Any]) -> list[Any]:
 def find(connection: sa.Connection, user_id: str, key: str, since: float) -> Kept | None:
     """What a person's key stands for, if it was used after ``since``."""
     query = sa.select(_K.c.fingerprint, _K.c.request_id).where(
-        _K.c.user_id == user_id, _K.c.key == key, _K.c.created_at > since
+        _K.c.user_id == user_id, _K.c.key == key, _K.c.created_at > since, _STILL_THERE
     )
     row = connection.execute(query).one_or_none()
     return Kept(*row) if row is not None else None
