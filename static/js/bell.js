@@ -62,6 +62,16 @@ function toast(notice) {
   if (notice.kind !== "message") setTimeout(away, SHOWN_MS);
 }
 
+/** The ends that the page itself has shown are read, however the notices of them came. */
+function readShown() {
+  for (const place of document.querySelectorAll("[data-request][data-over]:not([data-read])")) {
+    const id = `request-${place.dataset.request}`;
+    place.dataset.read = "";
+    toasts.querySelector(`[data-notice="${CSS.escape(id)}"]`)?.remove();
+    markRead({ id });
+  }
+}
+
 function listen(source) {
   for (const name of ["notification", "session_message"]) {
     source.addEventListener(name, (event) => {
@@ -70,7 +80,11 @@ function listen(source) {
       document.dispatchEvent(new CustomEvent("notice", { detail: notice }));
     });
   }
-  source.addEventListener("inbox", (event) => showCount(JSON.parse(event.data).unread));
+  source.addEventListener("inbox", (event) => {
+    const { unread } = JSON.parse(event.data);
+    showCount(unread);
+    if (unread) readShown();
+  });
   source.addEventListener("space_changed", (event) => keepSpaceFresh(JSON.parse(event.data)));
 }
 
@@ -88,6 +102,7 @@ function close() {
 }
 
 if (bell) {
+  document.addEventListener("over", () => { if (!bell.querySelector(".bell-count").hidden) readShown(); });
   document.addEventListener("stream", (event) => {
     close();
     borrowed = event.detail;

@@ -62,7 +62,14 @@ export class Card {
     this.showTime();
     if (this.made) this.mount();
     if (this.over) clearInterval(this.timer);
+    if (this.over && (news || this.whole)) this.tellOver();
     if (news) announce(`${words(status.status)}: ${this.prompt.slice(0, 80)}`);
+  }
+
+  /** It is over, and the person is looking at it: the bell need not ring for it. */
+  tellOver() {
+    this.place.dataset.over = "";
+    document.dispatchEvent(new CustomEvent("over"));
   }
 
   showProgress(status) {

@@ -1,6 +1,7 @@
 // Live status: one stream for the page, and the store asked again whenever a push may have been missed.
 const RETRY_MS = [1000, 2000, 5000, 15000];
 const POLL_MS = 1500;
+const LINGER_MS = 400;
 const SILENCE_MS = 10000;
 const ANSWER_MS = 15000;
 const MOST_ASKED = 6;
@@ -70,8 +71,11 @@ export class Live {
     this.heard = Date.now();
     source.addEventListener("open", () => { this.failures = 0; });
     source.addEventListener("space", (event) => this.hear(() => this.onSpace(JSON.parse(event.data))));
-    // Once it is over, the next open one is streamed: from the next round on, for others listen to this stream, too.
-    source.addEventListener("request", (event) => this.hear(() => this.tell(streamed, { ...this.known(streamed), ...JSON.parse(event.data) })));
+    source.addEventListener("request", (event) => this.hear(() => {
+      this.tell(streamed, { ...this.known(streamed), ...JSON.parse(event.data) });
+      // Once it is over, the next open one is streamed; not at once, for others listen to this stream, too.
+      if (this.openRequests()[0] !== streamed) setTimeout(() => this.open(), LINGER_MS);
+    }));
     source.addEventListener("chunk", (event) => this.hear(() => {
       const known = this.known(streamed);
       this.tell(streamed, { ...known, partial: known.partial + JSON.parse(event.data).text });
@@ -90,6 +94,7 @@ export class Live {
 
   tell(id, status) {
     this.latest = status;
+    this.told = performance.now();
     this.onRequest(id, status);
   }
 
@@ -140,8 +145,11 @@ export class Live {
   async askOnce(id, address, tell) {
     if (this.asking.has(id)) return;
     this.asking.add(id);
+    const asked = performance.now();
     const { ok, body, status } = await ask(address);
     this.asking.delete(id);
+    // What the stream has said meanwhile is newer.
+    if (ok && id !== null && this.latest?.request_id === id && this.told > asked) return;
     if (ok) tell(body); else this.trouble(id, status);
   }
 

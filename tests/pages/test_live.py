@@ -137,14 +137,16 @@ def test_finished_request_is_asked_for_no_more(site: LiveSite, start_worker: Sta
     expect(page.locator(".request .state")).to_have_text("Done")
     href = page.locator(".request .link").get_attribute("href")
     asked: list[str] = []
+    page.add_init_script(COUNT_STREAMS)
 
     def note(request: Request) -> None:
-        if not request.url.endswith("/websockets/stream"):  # the bell's own
+        if not request.url.endswith(("/websockets/stream", "/inbox/read")):  # the bell's own
             asked.append(request.url)
 
     page.goto(f"{site.host}{href}")
     expect(page.locator(".request .answer")).to_have_text("done soon")
     expect(page.locator("[data-part=finished_at]")).not_to_have_text("–")
+    eventually(lambda: page.evaluate(OPEN_STREAMS) == 1, what="only the bell listens")
     expect(page.locator(".request .link")).to_be_hidden()
     page.on("request", note)
     page.wait_for_timeout(3200)  # two rounds of asking, were there any
