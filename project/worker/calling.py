@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
+import operator
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
 from typing import Any, Protocol, TypeVar
@@ -13,6 +15,18 @@ from project.worker.job import Job, Result
 Handler = Callable[[Job], Any]
 Chunk = Callable[[str], None]
 T = TypeVar("T")
+
+
+def found(handler: Handler | str) -> Handler:
+    """A handler, or the one that ``"module:name"`` names. Raises ValueError for a text that names none."""
+    if not isinstance(handler, str):
+        return handler
+    module, _, name = handler.partition(":")
+    try:
+        named: Handler = operator.attrgetter(name)(importlib.import_module(module))
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"{handler!r} names no handler, as 'module:name' would: {error}") from error
+    return named
 
 
 class Executor(Protocol):

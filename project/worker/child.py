@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
-from project.worker.calling import Handler, InThread
+from project.worker.calling import Handler, InThread, found
 from project.worker.job import Job
 
 PROGRESS: Final = "progress"
@@ -29,14 +29,14 @@ def task(job: Job) -> tuple[Any, ...]:
     return RUN, job.message, job.files, job.folder
 
 
-def main(pipe: Connection, handler: Handler) -> None:
+def main(pipe: Connection, handler: Handler | str) -> None:
     """Serve until the worker is gone. The worker decides on the end: Ctrl+C and SIGTERM reach this process as well."""
     for number in (signal.SIGINT, signal.SIGTERM):
         # Not ignored, but heard without effect: programs that the handler starts would inherit the deafness.
         signal.signal(number, lambda *_: None)
     if hasattr(os, "setsid"):
         os.setsid()
-    _Serving(pipe, handler).run()
+    _Serving(pipe, found(handler)).run()
 
 
 class _Serving:

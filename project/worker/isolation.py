@@ -29,7 +29,7 @@ class InProcess:
     programs that the handler started. Raises ValueError for a handler that cannot be named to another process.
     """
 
-    def __init__(self, handler: Handler, *, grace_s: float = CANCEL_GRACE_S):
+    def __init__(self, handler: Handler | str, *, grace_s: float = CANCEL_GRACE_S):
         try:
             pickle.dumps(handler)
         except (pickle.PicklingError, AttributeError, TypeError) as error:

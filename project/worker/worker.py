@@ -46,6 +46,8 @@ UNUSABLE = frozenset({"invalid_message", "message_too_large", "too_large"})
 class Worker:
     """Serves one space with ``handler``, a function from a request (``Job``) to a dictionary, a text or a ``Result``.
 
+    Or its name, ``"module:name"``: in a process, only that process then imports the module, and loads its model.
+
     ``token`` is the space's, or else what ``SPACES_WORKER_TOKEN`` says.
     ``capacity`` is how many requests it keeps at hand; ``concurrency`` how many run at once, each in a thread or, by
     ``isolation="process"``, in a process of its own. With ``retry`` off, a
@@ -58,7 +60,7 @@ class Worker:
 
     def __init__(
         self,
-        handler: Handler,
+        handler: Handler | str,
         *,
         host: str = "http://localhost:5001",
         space: str,

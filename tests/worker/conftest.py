@@ -66,7 +66,7 @@ def serve(fake: FakeSite) -> Iterator[Serve]:
     """``serve(handler, **options)``: a worker, registered unless ``ready=False``."""
     running: list[Running] = []
 
-    def start(handler: Callable[[Any], Any], *, ready: bool = True, **options: Any) -> Running:
+    def start(handler: Callable[[Any], Any] | str, *, ready: bool = True, **options: Any) -> Running:
         before = len(fake.of("register"))
         running.append(Running(Worker(handler, host=fake.host, space="Test", **options)))
         if ready:

@@ -180,10 +180,10 @@ if __name__ == "__main__":
 def program(tmp_path: Path, fake: FakeSite) -> Iterator[Any]:
     started: list[Process] = []
 
-    def start(text: str, *arguments: str) -> Process:
+    def start(text: str, *arguments: str, **environment: str) -> Process:
         path = tmp_path / "program.py"
         path.write_text(text)
-        started.append(Process(str(path), fake.host, *arguments, environment={"PYTHONPATH": "."}))
+        started.append(Process(str(path), fake.host, *arguments, environment={"PYTHONPATH": ".", **environment}))
         return started[-1]
 
     yield start
@@ -229,6 +229,46 @@ def test_a_handler_that_cannot_be_loaded_ends_the_run_before_it_registers(fake: 
     assert isinstance(error, HandlerUnusable)
     assert "exit code 1" in error.message
     assert fake.connects == 0
+
+
+LOADED = """
+import os
+from pathlib import Path
+
+with Path(os.environ["LOADED"]).open("a") as log:
+    log.write(f"{os.getpid()}\\n")
+
+
+def generate(request):
+    return {"pid": os.getpid()}
+"""
+NAMING = """
+import sys
+from project.worker import Worker
+
+if __name__ == "__main__":
+    Worker("own_model:generate", host=sys.argv[1], space="Test", isolation="process").run()
+"""
+
+
+@pytest.mark.slow
+def test_a_handler_that_is_named_is_loaded_in_its_process_only(fake: FakeSite, program: Any, tmp_path: Path) -> None:
+    (tmp_path / "own_model.py").write_text(LOADED)
+    worker = program(NAMING, LOADED=str(tmp_path / "loaded"))
+    eventually(lambda: fake.of("register"))
+    fake.give("r1")
+    pid = answered(fake)[1]["pid"]
+    assert pid != worker.pid
+    assert (tmp_path / "loaded").read_text().split() == [str(pid)]
+
+
+def test_a_named_handler_runs_in_a_thread_as_well(fake: FakeSite, serve: Serve) -> None:
+    serve("tests.worker.handlers:upper")
+    fake.give("r1", "hello")
+    assert answered(fake)[1]["text_output"] == "HELLO"
+    for name in ("tests.worker.handlers", "tests.worker.handlers:none", "no.such.module:upper", ":", ""):
+        with pytest.raises(ValueError, match="names no handler"):
+            Worker(name, space="Test")
 
 
 @pytest.mark.parametrize(
