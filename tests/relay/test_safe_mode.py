@@ -24,7 +24,7 @@ def kept(data: Path) -> dict[str, list[Any]]:
     with sqlite3.connect(data / "spaces.db") as database:
         names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         rows = {name: sorted(map(repr, database.execute(f"SELECT * FROM {name}"))) for name in names}
-    files = sorted((str(path), path.stat().st_size) for path in (data / "uploads").rglob("*") if path.is_file())
+    files = sorted((str(path), path.stat().st_size) for path in (data / "files").rglob("*") if path.is_file())
     return {name: found for name, found in rows.items() if name not in OF_THE_SITE} | {"files": files}
 
 

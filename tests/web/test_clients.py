@@ -87,7 +87,7 @@ def workbook(records: list[dict[str, str]]) -> bytes:
 def state(site: LiveSite) -> tuple[int, list[str]]:
     with sqlite3.connect(site.data_dir / "spaces.db") as database:
         (count,) = database.execute("SELECT count(*) FROM client_batches").fetchone()
-    return count, sorted(str(path) for path in (site.data_dir / "uploads").rglob("*") if path.is_file())
+    return count, sorted(str(path) for path in (site.data_dir / "files").rglob("*") if path.is_file())
 
 
 @pytest.fixture(scope="module")
