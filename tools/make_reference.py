@@ -8,6 +8,7 @@ from pathlib import Path
 from project.config import TABLE
 from project.core.policies import EVENT_POLICIES, ROUTE_POLICIES
 from project.core.reasons import REASONS
+from project.core.spaces import NUMBERS, ORDERS, SWITCHES
 from project.errors import SpacesError, every_error
 from project.worker.errors import WorkerError
 from tools.load_reference import load
@@ -75,6 +76,27 @@ def _shown(value: object) -> str:
     return f"`{value}`" if str(value) else "(empty)"
 
 
+def spaces() -> str:
+    """Every setting of a space."""
+    rows = [f"| `{option.field}` | off | on or off | {option.about} |" for option in SWITCHES]
+    rows += [
+        f"| `{option.field}` | {option.default:g} | {option.least:g} to {option.most:g} | {option.about} |"
+        for option in NUMBERS
+    ]
+    rows.append(
+        f"| `ws_order` | {ORDERS[0]} | {', '.join(ORDERS)} | In which order requests are handed out: as they come, or "
+        "round robin over the people who wait. |"
+    )
+    first = (
+        "Fields of the form at `/admin/space/add` and `/admin/space/edit/<space_id>`, beside `name`, `description`, "
+        "`card_type`, `cover` and `cover_type`. With `Accept: application/json` the answers are JSON; the fields may "
+        "be sent as JSON, too. What is left out takes its default: to change one, send them all, as a `GET` of the edit "
+        "address answers them. A change counts for requests that come after it; deadlines are noted with each request, "
+        "and `ws_capacity` counts at once."
+    )
+    return _page("Settings of a space", first, "| field | default | values | meaning |", rows)
+
+
 def main() -> None:
     """Write the pages."""
     REFERENCE.mkdir(parents=True, exist_ok=True)
@@ -82,7 +104,7 @@ def main() -> None:
         (REFERENCE / name).write_text(make(), encoding="utf-8")
 
 
-PAGES = {"settings.md": settings, "errors.md": errors, "routes.md": routes, "load.md": load}
+PAGES = {"settings.md": settings, "errors.md": errors, "routes.md": routes, "load.md": load, "spaces.md": spaces}
 
 if __name__ == "__main__":
     main()

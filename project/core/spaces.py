@@ -27,6 +27,7 @@ class Number:
     field: str
     least: float
     most: float
+    about: str
     whole: bool = True
 
     @property
@@ -41,24 +42,39 @@ class Switch:
 
     name: str
     field: str
+    about: str
 
 
 INPUTS: Final = (
-    Switch("enable_prompt", "ws_enable_prompt"),
-    Switch("enable_audio", "ws_enable_audio"),
-    Switch("enable_video", "ws_enable_video"),
-    Switch("enable_file_upload", "ws_enable_file_upload"),
+    Switch("enable_prompt", "ws_enable_prompt", "People may send a prompt."),
+    Switch("enable_audio", "ws_enable_audio", "People may send a sound: a file, or its address."),
+    Switch("enable_video", "ws_enable_video", "People may send a video."),
+    Switch("enable_file_upload", "ws_enable_file_upload", "People may send other files."),
 )
-SWITCHES: Final = (*INPUTS, Switch("queue_while_offline", "ws_queue_while_offline"))
+SWITCHES: Final = (
+    *INPUTS,
+    Switch(
+        "queue_while_offline",
+        "ws_queue_while_offline",
+        "Requests are taken while no worker is there; they run when one is back, or end at their deadline.",
+    ),
+)
 NUMBERS: Final = (
-    Number("rate_limit_s", "ws_rate_limit_seconds", 0, 86400, whole=False),
-    Number("max_queue", "ws_max_queue", 1, 100_000),
-    Number("max_queue_per_user", "ws_max_queue_per_user", 0, 100_000),
-    Number("run_timeout_s", "ws_run_timeout_seconds", 1, 86400, whole=False),
-    Number("queue_timeout_s", "ws_queue_timeout_seconds", 1, 7 * 86400, whole=False),
-    Number("retention_days", "ws_retention_days", 0, 3650, whole=False),
-    Number("max_workers", "ws_max_workers", 1, 64),
-    Number("capacity", "ws_capacity", 0, 1024),
+    Number("rate_limit_s", "ws_rate_limit_seconds", 0, 86400, "Seconds between two requests of a person.", whole=False),
+    Number("max_queue", "ws_max_queue", 1, 100_000, "How many requests may wait."),
+    Number("max_queue_per_user", "ws_max_queue_per_user", 0, 100_000, "How many of one person's; 0: as the queue."),
+    Number("run_timeout_s", "ws_run_timeout_seconds", 1, 86400, "Seconds a run may take.", whole=False),
+    Number("queue_timeout_s", "ws_queue_timeout_seconds", 1, 7 * 86400, "Seconds a request may wait.", whole=False),
+    Number(
+        "retention_days",
+        "ws_retention_days",
+        0,
+        3650,
+        "Days an ended request is kept; 0: for good.",
+        whole=False,
+    ),
+    Number("max_workers", "ws_max_workers", 1, 64, "How many workers may serve the space at once."),
+    Number("capacity", "ws_capacity", 0, 1024, "How many requests one worker has at hand; 0: as it asks."),
 )
 ORDERS: Final[tuple[Order, ...]] = get_args(Order)
 _DEFAULTS: Final[dict[str, Any]] = {entry.name: entry.default for entry in fields(SpaceSettings)}
