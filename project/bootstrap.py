@@ -13,7 +13,7 @@ import sys
 import warnings
 from typing import Any, cast
 
-from project.doors import Doorman, DoorSettings, RequestFile, TimedReader
+from project.doors import Doorman, DoorSettings, PatientListener, RequestFile, TimedReader
 
 MODE = os.environ.get("SPACES_ASYNC_MODE", "eventlet")
 
@@ -149,7 +149,7 @@ def _serve_eventlet(listener: socket.socket, app: Any, door: DoorSettings, doorm
     # The doorman refuses; the server itself would let the next one wait at the door for a place. And an event of a
     # few bytes must go out at once, not when 4 KB have come together.
     wsgi.server(
-        listener,
+        PatientListener(listener),
         app,
         protocol=Protocol,
         log_output=False,
@@ -192,6 +192,9 @@ def _serve_gevent(listener: socket.socket, app: Any, door: DoorSettings, doorman
 
     class Server(WSGIServer):  # type: ignore[misc]
         """The server."""
+
+        # In one go: the doorman sees them only afterwards.
+        max_accept = 10
 
         def handle(self, sock: Any, address: Any) -> None:
             if not doorman.enter(str(address[0])):

@@ -7,7 +7,10 @@ bootstrap imports it.
 
 from __future__ import annotations
 
+import errno
 import io
+import resource
+import socket
 import threading
 import time
 from collections import Counter
@@ -17,6 +20,9 @@ from typing import Any, Final
 
 MOST_HEAD_BYTES: Final = 128 * 1024
 """Far above the 64 KB of headers that the servers take; here a head without an end stops."""
+SPARE_DESCRIPTORS: Final = 200
+"""For the database, files that are read and written, and what libraries open: without them nobody can be served."""
+PAUSE_S: Final = 0.1
 MOST_LINE_BYTES: Final = 64 * 1024
 LEAST_BODY_BYTES_PER_S: Final = 1024
 """Slower than any network people use, fast enough that a held connection costs whoever holds it."""
@@ -29,6 +35,41 @@ class DoorSettings:
     idle_s: float = 15.0
     most_connections: int = 5000
     most_per_address: int = 2000
+
+
+class PatientListener:
+    """A listening socket whose ``accept`` outlives a moment without descriptors or memory, and a caller who hung up.
+
+    eventlet's server ends with the first error of ``accept``, and one visitor with many connections can cause it.
+    """
+
+    def __init__(self, listener: socket.socket, sleep: Callable[[float], None] | None = None):
+        self._listener = listener
+        # This module is imported before the patch: what ``time.sleep`` is by then would hold up everybody.
+        self._sleep = sleep or time.sleep
+
+    def accept(self) -> Any:
+        """The next connection and its address. Raises OSError only when the listener itself is closed."""
+        while True:
+            try:
+                return self._listener.accept()
+            except OSError as error:
+                if error.errno in (errno.EBADF, errno.EINVAL, errno.ENOTSOCK):
+                    raise
+                self._sleep(PAUSE_S)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._listener, name)
+
+
+def places(wanted: int) -> int:
+    """How many connections can be open at once: as many as wanted, if the system gives this process the descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + SPARE_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - SPARE_DESCRIPTORS))
 
 
 class Doorman:

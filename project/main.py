@@ -13,7 +13,7 @@ import click
 from project.app import Application, create_app
 from project.bootstrap import listen, serve
 from project.config import Settings
-from project.doors import DoorSettings
+from project.doors import DoorSettings, places
 from project.errors import SpacesError
 from project.logs import set_up_logging
 
@@ -51,7 +51,7 @@ def main(host: str | None, port: int | None, data_dir: Path | None, one_time_pas
     print(f"Running on http://{shown}:{settings.port} (Press CTRL+C to quit)", flush=True)
     door = DoorSettings(
         idle_s=settings.request_idle_s,
-        most_connections=settings.max_connections,
+        most_connections=places(settings.max_connections),
         # Behind a proxy every connection is the proxy's; the guard counts by the address it reports.
         most_per_address=0 if settings.proxy_hops else settings.max_connections_per_address,
     )

@@ -121,7 +121,7 @@ class Guard:
         if str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")[0].casefold() == "bearer":
             return None
         origin, site = environ.get("HTTP_ORIGIN"), environ.get("HTTP_SEC_FETCH_SITE")
-        if origin is not None and origin == self._origin:
+        if self._origin and origin == self._origin:
             return None
         if site is not None:
             return None if site in ("same-origin", "none") else CrossOrigin()

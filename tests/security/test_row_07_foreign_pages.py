@@ -65,6 +65,14 @@ def test_who_may_act(what: str, headers: dict[str, str], passes: bool, method: s
     assert refusal is None or (refusal.code, refusal.status) == ("cross_origin", 403)
 
 
+def test_empty_origin_is_no_public_origin() -> None:
+    """Where no public origin is set, its emptiness is not one that a page could have."""
+    plain = Guard(lambda environ, start: [], Settings(host="0.0.0.0", trusted_hosts="spaces.example"))
+    for origin in ("", "null", EVIL):
+        assert plain.refusal(environ("POST", {"Origin": origin})) is not None
+    assert plain.refusal(environ("POST", {"Origin": OWN})) is None
+
+
 @pytest.mark.parametrize(("what", "headers", "passes"), TRUTH, ids=[row[0] for row in TRUTH])
 def test_everybody_may_look(what: str, headers: dict[str, str], passes: bool) -> None:
     for method in SAFE_METHODS:

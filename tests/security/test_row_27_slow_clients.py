@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import re
 import resource
 import socket
 import threading
@@ -13,8 +15,17 @@ from pathlib import Path
 import pytest
 import requests
 
-from project.doors import LEAST_BODY_BYTES_PER_S, MOST_HEAD_BYTES, Doorman, DoorSettings, TimedReader
-from tests.conftest import LiveSite, eventually
+from project.doors import (
+    LEAST_BODY_BYTES_PER_S,
+    MOST_HEAD_BYTES,
+    SPARE_DESCRIPTORS,
+    Doorman,
+    DoorSettings,
+    PatientListener,
+    TimedReader,
+    places,
+)
+from tests.conftest import LiveSite, Process, eventually
 from tests.relay.socket_client import Client, v2
 from tests.security.raw import MB, closes, connect, growth_of, status
 
@@ -151,6 +162,75 @@ def test_no_more_connections_than_agreed(own_site: LiveSite) -> None:
         return False
 
     eventually(answers)
+
+
+LIMITED = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))
+sys.argv = ["run.py", "--port", "0"]
+runpy.run_path("run.py", run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", sorted(MANY))
+def test_site_outlives_more_connections_than_it_may_have(tmp_path: Path, mode: str) -> None:
+    """Those beyond what the system allows are closed at once, and nothing the site needs for itself is used up."""
+    environment = {"SPACES_DATA_DIR": str(tmp_path), "SPACES_ASYNC_MODE": mode, "SPACES_REQUEST_IDLE_S": "4"}
+    process = Process("-c", LIMITED, environment={**environment, "SPACES_LOG_FILE": str(tmp_path / "log")})
+    try:
+        process.says("Running on http://", within_s=30)
+        found = re.search(r"Running on http://\S+?:(\d+) ", process.output)
+        assert found
+        limited = LiveSite(tmp_path, port=int(found[1]))
+        opened = [connect(limited) for _ in range(400)]
+        for sock in opened:
+            with suppress(OSError):
+                sock.sendall(HALF_HEAD)
+        for sock in opened:
+            assert closes(sock)
+            sock.close()
+
+        def answers() -> bool:
+            with suppress(requests.RequestException):
+                return requests.get(f"{limited.host}/login", timeout=5).status_code == 200
+            return False
+
+        eventually(answers, within_s=20)
+        assert "Too many open files" not in process.output
+    finally:
+        process.end()
+
+
+class Failing:
+    """A listener that has trouble before it has a connection."""
+
+    def __init__(self, *troubles: int):
+        self._troubles = list(troubles)
+
+    def accept(self) -> str:
+        if self._troubles:
+            raise OSError(self._troubles.pop(0), "trouble")
+        return "a connection"
+
+
+def test_listener_is_patient_with_everything_but_its_end() -> None:
+    pauses: list[float] = []
+    patient = PatientListener(Failing(errno.EMFILE, errno.ECONNABORTED, errno.ENOMEM), pauses.append)  # type: ignore[arg-type]
+    assert patient.accept() == "a connection"
+    assert len(pauses) == 3
+    with pytest.raises(OSError, match="trouble"):
+        PatientListener(Failing(errno.EBADF), pauses.append).accept()  # type: ignore[arg-type]
+
+
+def test_places_are_what_the_system_allows() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        assert places(10) == 10
+        if hard != resource.RLIM_INFINITY:
+            assert places(hard * 2) == hard - SPARE_DESCRIPTORS
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_doorman_counts_by_address_and_in_all() -> None:
