@@ -91,8 +91,8 @@ def spaces() -> str:
         "Fields of the form at `/admin/space/add` and `/admin/space/edit/<space_id>`, beside `name`, `description`, "
         "`card_type`, `cover` and `cover_type`. With `Accept: application/json` the answers are JSON; the fields may "
         "be sent as JSON, too. What is left out takes its default: to change one, send them all, as a `GET` of the "
-        "edit address answers them. A change counts for requests that come after it; deadlines are noted with each request, "
-        "and `ws_capacity` counts at once."
+        "edit address answers them. A change counts for requests that come after it; deadlines are noted with each "
+        "request, and `ws_capacity` counts at once."
     )
     return _page("Settings of a space", first, "| field | default | values | meaning |", rows)
 
