@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,22 @@ from project.worker import durable, locking
 from project.worker.errors import StateUnavailable
 
 log = logging.getLogger("project.worker")
+NAME, LOCK = "worker.json", "lock"
 MOST_WORKERS = 256
 """Of one space on one machine, each with a folder of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """An opened folder; nobody else uses it until it is closed. ``worker_id`` is the worker's lasting name."""
+    """An opened folder; nobody else uses it until it is closed. ``worker_id`` is the worker's lasting name.
+
+    With ``tidy``, a folder in which nothing waits is removed again when it is closed.
+    """
 
     folder: Path
     worker_id: str
     _lock: int
+    tidy: bool = False
 
     @property
     def results(self) -> Path:
@@ -36,7 +42,17 @@ class State:
 
     def close(self) -> None:
         """Let another worker use the folder."""
+        if self.tidy:
+            with suppress(OSError):
+                self._remove()
         os.close(self._lock)
+
+    def _remove(self) -> None:
+        self.results.rmdir()  # not if a result is there
+        for name in (NAME, LOCK):
+            (self.folder / name).unlink()
+        self.folder.rmdir()
+        self.folder.parent.rmdir()
 
 
 def open_state(folder: Path, host: str, space: str) -> State:
@@ -55,7 +71,7 @@ def open_default(host: str, space: str) -> State:
     readable = re.sub(r"[^A-Za-z0-9]+", "-", space).strip("-")[:40]
     digest = hashlib.sha256(f"{host}\n{space}".encode()).hexdigest()[:10]
     for number in range(1, MOST_WORKERS + 1):
-        state = _open(default_base() / f"{readable}-{digest}" / str(number), host, space)
+        state = _open(default_base() / f"{readable}-{digest}" / str(number), host, space, tidy=True)
         if state is not None:
             return state
     raise StateUnavailable(f"{MOST_WORKERS} workers of this space run here already; pass each a state_dir")
@@ -70,18 +86,20 @@ def default_base() -> Path:
     return (Path(home) if home else Path.home() / ".local" / "state") / "websocket-spaces"
 
 
-def _open(folder: Path, host: str, space: str) -> State | None:
+def _open(folder: Path, host: str, space: str, *, tidy: bool = False) -> State | None:
     """The opened folder, or None if it is in use."""
     try:
         (folder / "results").mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = locking.take(folder / "lock")
+        lock = locking.take(folder / LOCK)
         if lock is None:
             return None
         try:
-            return State(folder, _worker_id(folder / "worker.json", host, space), lock)
+            return State(folder, _worker_id(folder / NAME, host, space), lock, tidy)
         except BaseException:
             os.close(lock)
             raise
+    except FileNotFoundError:
+        return None  # whoever had it has just removed it
     except (OSError, RuntimeError) as error:
         # RuntimeError: a user without a home.
         raise StateUnavailable(f"{folder} cannot be used: {error}") from error

@@ -157,11 +157,14 @@ def test_by_default_each_worker_has_the_first_free_folder(tmp_path: Path, monkey
     assert len({first.worker_id, second.worker_id, other.worker_id}) == 3
     assert first.folder.parent == second.folder.parent != other.folder.parent
     assert first.folder.parent.parent == tmp_path
+    (first.results / "waits.json").write_text("{}")
     first.close()
     again = open_default("http://h", "../Мой space/..")
     assert (again.folder, again.worker_id) == (first.folder, first.worker_id)
+    (first.results / "waits.json").unlink()
     for state in (second, other, again):
         state.close()
+    assert list(tmp_path.iterdir()) == [], "what has nothing to keep leaves nothing"
 
 
 def test_a_damaged_name_is_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
