@@ -7,11 +7,16 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from project.load.cli.main import main
+from project.load.core.record import RunRecord
+from project.load.output.folder import read_record
 from tests.conftest import Process
 
 
@@ -88,6 +93,33 @@ class Command:
     def interrupt(self) -> int:
         self.process.signal(signal.SIGINT)
         return self.wait(20)
+
+
+@dataclass
+class Ended:
+    """What the command did in this process."""
+
+    code: object
+    output: Path
+
+    @property
+    def record(self) -> RunRecord:
+        (folder,) = self.output.iterdir()
+        return read_record(folder)
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Callable[..., Ended]:
+    """Run the load command in the tests' own process, which need not start first."""
+    numbers = count()
+
+    def run(*arguments: str) -> Ended:
+        output = tmp_path / f"here-{next(numbers)}"
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, "--output", str(output), "--allow-invalid"])
+        return Ended(ended.value.code, output)
+
+    return run
 
 
 @pytest.fixture

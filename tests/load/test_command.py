@@ -16,10 +16,11 @@ import requests
 from project.load.cli.main import main
 from project.load.output.folder import COLUMNS, read_record
 from tests.conftest import Process
-from tests.load.conftest import Calibration, Command
+from tests.load.conftest import Calibration, Command, Ended
 
 Start = Callable[..., Calibration]
 Load = Callable[..., Command]
+Here = Callable[..., Ended]
 QUICK = ("--allow-invalid",)
 
 
@@ -53,17 +54,14 @@ def test_headers_come_from_a_file_and_stay_out_of_the_record(load: Load, echo: C
     assert "secret" not in (command.folder / "run.json").read_text(encoding="utf-8")
 
 
-def test_same_seed_same_messages(load: Load, echo: Calibration) -> None:
-    sizes = []
+def test_same_seed_same_messages(here: Here, echo: Calibration) -> None:
+    kinds = []
     for seed in ("5", "5", "6"):
-        command = load("steady", "--url", echo.ws, "--clients", "3", "--rate", "100", "--requests", "60",
-                       "--seed", seed, *QUICK)  # fmt: skip
-        assert command.wait() == 0
-        record = read_record(command.folder)
-        with (command.folder / "results.csv").open(encoding="utf-8", newline="") as file:
-            sizes.append((sorted(row["endpoint"] for row in csv.DictReader(file)), record.counts.sent))
-    assert sizes[0] == sizes[1]
-    assert sizes[0][0] != sizes[2][0]
+        flags = ("--clients", "3", "--rate", "200", "--requests", "60", "--seed", seed)
+        done = here("steady", "--url", echo.ws, *flags)
+        kinds.append({name: figures["calls"] for name, figures in done.record.endpoints.items()})
+    assert kinds[0] == kinds[1]
+    assert kinds[0] != kinds[2]
 
 
 @pytest.mark.parametrize(
@@ -75,24 +73,22 @@ def test_same_seed_same_messages(load: Load, echo: Calibration) -> None:
     ],
 )
 def test_the_verdict_is_in_the_exit_code(
-    load: Load, echo: Calibration, rules: tuple[str, ...], code: int, level: str
+    here: Here, echo: Calibration, rules: tuple[str, ...], code: int, level: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = [flag for rule in rules for flag in ("--threshold", rule)]
-    command = load("load", "--url", echo.http, "--requests", "50", *flags, *QUICK)
-    assert command.wait() == code, command.process.output
-    assert command.file("run.json")["verdict"]["level"] == level
-    assert f"Verdict: {level}" in command.process.output
+    done = here("load", "--url", echo.http, "--requests", "50", *flags)
+    assert done.code == code
+    assert done.record.verdict.level == level
+    assert f"Verdict: {level}" in capsys.readouterr().out
 
 
-def test_strict_makes_a_warning_fail(load: Load, echo: Calibration) -> None:
-    command = load(
-        "load", "--url", echo.http, "--requests", "5", "--threshold", "p95_ms<0.001:60000", "--strict", *QUICK
-    )
-    assert command.wait() == 1
+def test_strict_makes_a_warning_fail(here: Here, echo: Calibration) -> None:
+    flags = ("--threshold", "p95_ms<0.001:60000", "--strict")
+    assert here("load", "--url", echo.http, "--requests", "5", *flags).code == 1
 
 
 def test_a_generator_that_cannot_keep_up_blames_itself_not_the_target(load: Load, echo: Calibration) -> None:
-    command = load("steady", "--url", echo.ws, "--rate", "200000", "--duration", "2", "--clients", "10",
+    command = load("steady", "--url", echo.ws, "--rate", "200000", "--duration", "1", "--clients", "10",
                    "--messages", "ping", "--no-results")  # fmt: skip
     assert command.wait() == 3, command.process.output
     assert command.file("run.json")["counts"]["never_started"] > 0
@@ -117,7 +113,9 @@ def test_what_was_measured_is_kept_when_it_is_ended_early(
 
 def test_a_server_that_dies_ends_the_run_and_what_was_measured_is_kept(load: Load, calibration: Start) -> None:
     server = calibration()
-    command = load("steady", "--url", server.ws, "--clients", "5", "--rate", "100", "--duration", "60")
+    command = load(
+        "steady", "--url", server.ws, "--clients", "5", "--rate", "100", "--duration", "60", "--give-up", "1"
+    )
     command.process.until(lambda: command.told().get("done", 0) > 20, what="20 calls are done")
     server.process.signal(signal.SIGKILL)
     assert command.wait(30) == 4, command.process.output
@@ -129,7 +127,7 @@ def test_a_server_that_dies_ends_the_run_and_what_was_measured_is_kept(load: Loa
 
 def test_a_server_that_comes_back_does_not_end_the_run(load: Load, calibration: Start) -> None:
     server = calibration()
-    command = load("load", "--url", server.ws, "--users", "3", "--think", "0.02", "--duration", "6", *QUICK)
+    command = load("load", "--url", server.ws, "--users", "3", "--think", "0.02", "--duration", "4", *QUICK)
     command.process.until(lambda: command.told().get("done", 0) > 20, what="20 calls are done")
     server.process.signal(signal.SIGKILL)
     server.process.wait()
@@ -213,17 +211,17 @@ def test_what_is_wrong_is_one_line(
 
 
 SHORT = {
-    "steady": ["--clients", "10", "--duration", "1", "--message-interval", "0.1"],
-    "load": ["--users", "5", "--duration", "1"],
+    "steady": ["--clients", "10", "--duration", "0.5", "--message-interval", "0.05"],
+    "load": ["--users", "5", "--duration", "0.3"],
     "burst": ["--clients", "10", "--burst-size", "10", "--burst-duration", "0.5", "--idle-duration", "0.2", "--cycles",
               "2", "--message-interval", "0.1"],
-    "ramp": ["--clients", "10", "--initial-clients", "2", "--ramp-steps", "3", "--step-duration", "0.5",
+    "ramp": ["--clients", "10", "--initial-clients", "2", "--ramp-steps", "3", "--step-duration", "0.3",
              "--message-interval", "0.05"],
     "stress": ["--max-clients", "20", "--target-latency", "5000", "--error-threshold", "0.05", "--steps", "2",
                "--step-duration", "1", "--message-interval", "0.05"],
-    "realistic": ["--clients", "10", "--duration", "1.5", "--user-profiles", "active:0.2", "regular:0.5", "passive:0.3",
-                  "--pace", "50", "--arrive", "0.5"],
-    "soak": ["--clients", "5", "--duration", "1", "--message-interval", "0.05"],
+    "realistic": ["--clients", "10", "--duration", "0.8", "--user-profiles", "active:0.2", "regular:0.5", "passive:0.3",
+                  "--pace", "50", "--arrive", "0.2"],
+    "soak": ["--clients", "5", "--duration", "0.5", "--message-interval", "0.05"],
     "spike": ["--clients", "5", "--base-rate", "20", "--spike-rate", "100", "--before", "1", "--spike-duration", "1",
               "--after", "1"],
     "capacity": ["--clients", "5", "--initial-rate", "50", "--max-rate", "100", "--trial-duration", "0.5",
@@ -241,41 +239,47 @@ FINDS = {
 
 
 @pytest.mark.parametrize("name", SHORT)
-def test_every_scenario_runs(load: Load, echo: Calibration, name: str) -> None:
-    command = load(name, "--url", echo.ws, *SHORT[name], *QUICK, module="project.load.run_load_test")
-    assert command.wait() == 0, command.process.output
-    record = read_record(command.folder)
+def test_every_scenario_runs(here: Here, echo: Calibration, name: str) -> None:
+    done = here(name, "--url", echo.ws, *SHORT[name])
+    assert done.code == 0
+    record = done.record
     assert record.scenario == name
     assert record.counts.succeeded > 5
     assert record.counts.failed == 0, record.errors
     assert name not in FINDS or FINDS[name] in record.findings
 
 
-def test_stress_ends_where_it_breaks(load: Load, calibration: Start) -> None:
-    server = calibration("--delays", "100")
-    command = load("stress", "--url", server.ws, "--target-latency", "50", "--steps", "5", "--step-duration", "1",
-                   "--message-interval", "0.01", "--max-clients", "50", *QUICK)  # fmt: skip
+def test_the_documents_module_is_the_same_command(load: Load, echo: Calibration) -> None:
+    command = load("steady", "--url", echo.ws, *SHORT["steady"], *QUICK, module="project.load.run_load_test")
     assert command.wait() == 0, command.process.output
-    record = read_record(command.folder)
+    assert read_record(command.folder).scenario == "steady"
+
+
+def test_stress_ends_where_it_breaks(here: Here, calibration: Start) -> None:
+    server = calibration("--delays", "100")
+    done = here("stress", "--url", server.ws, "--target-latency", "50", "--steps", "5", "--step-duration", "1",
+                   "--message-interval", "0.01", "--max-clients", "50")  # fmt: skip
+    assert done.code == 0
+    record = done.record
     assert record.findings["breaking_point"]["users"] == 10
     assert "target 50 ms" in record.findings["breaking_point"]["because"]
     assert record.duration_s < 4
 
 
-def test_capacity_finds_what_a_server_can_take(load: Load, calibration: Start) -> None:
+def test_capacity_finds_what_a_server_can_take(here: Here, calibration: Start) -> None:
     # One connection whose answers are matched by order to a server that takes 20 ms: beyond 50/s ... it still answers
     # in time, so the limit is the latency of a doubled delay.
     server = calibration("--delays", "150")
-    command = load("capacity", "--url", server.ws, "--target-latency", "100", "--initial-rate", "20", "--max-rate",
-                   "200", "--trial-duration", "0.5", "--clients", "2", "--precision", "0.2", *QUICK)  # fmt: skip
-    assert command.wait() == 0, command.process.output
-    found = read_record(command.folder).findings["capacity"]
+    done = here("capacity", "--url", server.ws, "--target-latency", "100", "--initial-rate", "20", "--max-rate",
+                   "200", "--trial-duration", "0.5", "--clients", "2", "--precision", "0.2")  # fmt: skip
+    assert done.code == 0
+    found = done.record.findings["capacity"]
     assert (found["rate"], found["confirmed"]) == (0.0, False)
 
 
 def test_clients_move_to_another_server_when_theirs_dies(load: Load, calibration: Start) -> None:
     first, second = calibration(), calibration()
-    command = load("failover", "--url", first.ws, "--failover-url", second.ws, "--clients", "5", "--duration", "5",
+    command = load("failover", "--url", first.ws, "--failover-url", second.ws, "--clients", "5", "--duration", "4",
                    "--message-interval", "0.05", *QUICK)  # fmt: skip
     command.process.until(lambda: command.told().get("done", 0) > 50, what="50 calls are done")
     first.process.signal(signal.SIGKILL)
@@ -286,11 +290,11 @@ def test_clients_move_to_another_server_when_theirs_dies(load: Load, calibration
     assert record.series[-1].succeeded > 0
 
 
-def test_socketio_round_trips_are_measured_to_the_acknowledgement(load: Load, calibration: Start) -> None:
+def test_socketio_round_trips_are_measured_to_the_acknowledgement(here: Here, calibration: Start) -> None:
     server = calibration("--delays", "50")
-    command = load("load", "--url", server.http, "--target", "socketio", "--users", "5", "--requests", "50", *QUICK)
-    assert command.wait() == 0, command.process.output
-    record = read_record(command.folder)
+    done = here("load", "--url", server.http, "--target", "socketio", "--users", "5", "--requests", "50")
+    assert done.code == 0
+    record = done.record
     assert record.kind == "socketio"
     assert record.histogram("response").lowest_us >= 50_000
 

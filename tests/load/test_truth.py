@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 import requests
 
 from project.load.calibration.truth import Truth, parse_delays
 from project.load.core import profile
+from project.load.core.comparing import compare
 from project.load.core.little import little
 from project.load.core.plan import Plan
 from project.load.core.record import RESPONSE, SERVICE, RunRecord
@@ -21,10 +23,11 @@ from project.load.targets.http import HttpTarget
 from project.load.targets.messages import fixed
 from project.load.targets.socketio import SocketIOTarget
 from project.load.targets.websocket import WebSocketTarget
-from tests.load.conftest import Calibration
+from tests.load.conftest import Calibration, calibrated
 
-# The percentiles that are asked for lie in the middle of a group of equal delays, where noise moves them least.
-DELAYS = "500*80,1000*17,2000*3"
+# Long, so that what a busy machine adds is little; and the percentiles that are asked for lie in the middle of a group
+# of equal delays, where noise moves them least.
+DELAYS = "2000*80,3000*17,5000*3"
 WITHIN = 0.02
 Start = Callable[..., Calibration]
 TARGETS: dict[str, Callable[[Calibration, float], Target]] = {
@@ -38,48 +41,76 @@ def driven(plan: Plan, server: Calibration, kind: str = "websocket", timeout_s: 
     return run_in_loop(Run(plan, TARGETS[kind](server, timeout_s)).go())
 
 
-async def _at_once(plan: Plan, servers: dict[str, Calibration]) -> list[RunRecord]:
-    runs = [Run(plan, TARGETS[kind](server, 30.0)) for kind, server in servers.items()]
+SLOWLY = {
+    "websocket": ("websocket", ("--delays", DELAYS), Plan("truth", "open", profile.steady(100, 4), connections=8)),
+    "socketio": ("socketio", ("--delays", DELAYS), Plan("truth", "open", profile.steady(100, 4), connections=8)),
+    "http": ("http", ("--delays", DELAYS), Plan("truth", "open", profile.steady(100, 4), connections=8)),
+    "freeze": (
+        "websocket",
+        ("--freeze-at", "4", "--freeze", "1"),
+        Plan("freeze", "open", profile.steady(100, 10), connections=4),
+    ),
+    "build": ("websocket", ("--delays", "400*3,410"), Plan("build", "open", profile.steady(40, 9), connections=4)),
+    "again": ("websocket", ("--delays", "400*3,410"), Plan("build", "open", profile.steady(40, 9), connections=4)),
+    "slower": ("websocket", ("--delays", "440*3,451"), Plan("build", "open", profile.steady(40, 9), connections=4)),
+}
+"""Runs that wait more than they work, all at once: what, the server's flags, the plan."""
+
+
+async def _all(servers: dict[str, Calibration]) -> list[RunRecord]:
+    runs = [Run(plan, TARGETS[kind](servers[name], 30.0)) for name, (kind, _, plan) in SLOWLY.items()]
     return await asyncio.gather(*(run.go() for run in runs))
 
 
-def _told(server: Calibration) -> dict[str, float]:
-    """What the server says it did: on a busy machine it, too, is late."""
-    told: dict[str, float] = requests.get(server.http + "/_calibration", timeout=10).json()
-    return told
-
-
-def test_percentiles_are_within_two_percent_of_the_truth(calibration: Start) -> None:
-    plan = Plan("truth", "open", profile.steady(100, 4), connections=8)
-    for _ in range(5):
-        servers = {kind: calibration("--delays", DELAYS) for kind in TARGETS}
-        records = run_in_loop(_at_once(plan, servers))
+@pytest.fixture(scope="module")
+def slow() -> Iterator[tuple[dict[str, RunRecord], dict[str, dict[str, float]]]]:
+    """The records by name, and what each server says it did: on a busy machine it, too, is late."""
+    for attempt in range(3):
+        with ExitStack() as stack:
+            servers = {name: stack.enter_context(calibrated(*flags)) for name, (_, flags, _) in SLOWLY.items()}
+            records = dict(zip(SLOWLY, run_in_loop(_all(servers)), strict=True))
+            told = {name: requests.get(s.http + "/_calibration", timeout=10).json() for name, s in servers.items()}
         # A run that was held up says so itself, and is no measurement; on a machine left alone the first one counts.
-        if all(finding.level == "good" for record in records for finding in validate(record).findings):
-            break
-    for record, server in zip(records, servers.values(), strict=True):
-        assert record.counts.succeeded == 400
-        told = _told(server)
-        for percent, planned_ms in ((50, 500), (95, 1000), (99, 2000)):
-            measured_ms = record.histogram(RESPONSE).percentile_us(percent) / 1000
-            assert measured_ms == pytest.approx(told[f"p{percent}_ms"], rel=WITHIN), (record.kind, percent)
-            assert told[f"p{percent}_ms"] == pytest.approx(planned_ms, rel=0.1)
+        steady = [record for name, record in records.items() if name != "freeze"]
+        if attempt == 2 or all(validate(record).valid for record in steady):
+            yield records, told
+            return
 
 
-def test_the_truth_of_a_server_is_its_plan() -> None:
-    truth = Truth(parse_delays("20*90,50*9,200"))
-    assert [truth.percentile_ms(percent) for percent in (50, 90, 91, 99, 99.5)] == [20, 20, 50, 50, 200]
+Slow = tuple[dict[str, RunRecord], dict[str, dict[str, float]]]
 
 
-def test_a_freeze_of_one_second_in_ten_shows_in_a_tenth_of_the_samples(calibration: Start) -> None:
-    server = calibration("--freeze-at", "4", "--freeze", "1")
-    record = driven(Plan("freeze", "open", profile.steady(100, 10), connections=4), server)
+@pytest.mark.parametrize("kind", TARGETS)
+def test_percentiles_are_within_two_percent_of_the_truth(slow: Slow, kind: str) -> None:
+    record, told = slow[0][kind], slow[1][kind]
+    assert record.counts.succeeded == 400
+    for percent, planned_ms in ((50, 2000), (95, 3000), (99, 5000)):
+        measured_ms = record.histogram(RESPONSE).percentile_us(percent) / 1000
+        assert measured_ms == pytest.approx(told[f"p{percent}_ms"], rel=WITHIN), percent
+        assert told[f"p{percent}_ms"] == pytest.approx(planned_ms, rel=0.1)
+
+
+def test_a_freeze_of_one_second_in_ten_shows_in_a_tenth_of_the_samples(slow: Slow) -> None:
+    record = slow[0]["freeze"]
     times = record.histogram(RESPONSE)
     assert record.counts.succeeded == 1000
     assert times.highest_us == pytest.approx(1_000_000, rel=0.15)
     # Those meant for the freeze waited for the rest of it: evenly between nothing and a second.
     assert times.share_above(100_000) == pytest.approx(0.09, abs=0.03)
     assert times.share_above(500_000) == pytest.approx(0.05, abs=0.02)
+
+
+def test_a_planted_slowdown_of_a_tenth_is_found_and_the_same_build_is_not_flagged(slow: Slow) -> None:
+    records = slow[0]
+    same = compare(records["build"], records["again"])
+    assert [effect.text for effect in same if effect.change == "worse"] == []
+    changes = {effect.metric: effect.change for effect in compare(records["build"], records["slower"])}
+    assert (changes["mean_ms"], changes["p50_ms"], changes["rate"]) == ("worse", "worse", "same")
+
+
+def test_the_truth_of_a_server_is_its_plan() -> None:
+    truth = Truth(parse_delays("20*90,50*9,200"))
+    assert [truth.percentile_ms(percent) for percent in (50, 90, 91, 99, 99.5)] == [20, 20, 50, 50, 200]
 
 
 def test_three_lost_of_ten_thousand_are_three(calibration: Start) -> None:

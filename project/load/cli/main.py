@@ -131,6 +131,7 @@ def _order(scenario: Scenario, own: dict[str, Any], given: dict[str, Any]) -> Or
         quiet=given["quiet"],
         messages=given["messages"],
         metrics_port=given["metrics_port"],
+        give_up_s=given["give_up"],
         flat=Path(given["flat"]) if given["flat"] else None,
         junit=Path(given["junit"]) if given["junit"] else None,
         config=config_path(given["config"]),

@@ -33,6 +33,8 @@ def _run_options() -> list[click.Option]:
         click.Option(["--progress-json"], type=click.Path(), help="Progress for programs, replaced each half second."),
         click.Option(["--junit"], type=click.Path(), help="Write the verdict there as JUnit XML."),
         click.Option(["--flat"], type=click.Path(), help="Write NAME_TIME.json, .csv and _summary.json there, too."),
+        click.Option(["--give-up"], type=click.FloatRange(0.1, 86_400),
+                     help="Seconds with nothing but failed connections until the target counts as dead; otherwise 5."),
         click.Option(["--metrics-port"], type=click.IntRange(0, 65535), help="Serve /metrics meanwhile."),
         click.Option(["--config"], default="", help="Targets that are not this machine; otherwise load.toml."),
         click.Option(["--quiet"], is_flag=True, help="Print nothing but errors."),

@@ -70,6 +70,7 @@ class Order:
     messages: str = ""
     message_bytes: int = 0
     metrics_port: int | None = None
+    give_up_s: float | None = None
     junit: Path | None = None
     flat: Path | None = None
     config: Path = Path("load.toml")
@@ -130,6 +131,7 @@ def _conductor(order: Order) -> Conductor:
         seed=order.seed,
         name=name,
         url=_url(order),
+        give_up_s=order.give_up_s,
         headers=target.headers,
         timeout_s=target.timeout_s,
         make_other=lambda number, url: _other(target, url, number),

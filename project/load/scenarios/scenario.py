@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from project.load.core.plan import Plan
@@ -60,6 +60,8 @@ class Conductor:
     stopped_as: str = ""
     current: Run | None = None
     runs: int = field(default=0)
+    give_up_s: float | None = None
+    """How long a target may be gone, instead of what the plan says."""
     url: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float = 30.0
@@ -80,6 +82,8 @@ class Conductor:
     ) -> RunRecord:
         """One run of a plan, by ``driver`` where the model's own does not do."""
         self.check(plan)
+        if self.give_up_s is not None:
+            plan = replace(plan, give_up_s=self.give_up_s)
         self.runs += 1
         self.current = Run(
             plan,
