@@ -10,7 +10,7 @@ MAX_USERS ?= 100
 RAMP_UP ?= 300
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup run test fast lint types arch check bench bench-load perf-test perf-test-quick perf-test-load perf-test-stress perf-test-all perf-reports-clean routes reference translations clean fuzz audit
+.PHONY: help setup run test fast test-faults bench-faults lint types arch check bench bench-load perf-test perf-test-quick perf-test-load perf-test-stress perf-test-all perf-reports-clean routes reference translations clean fuzz audit
 
 help: ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,12 @@ arch: $(STAMP) ## who may import whom, and how large things are
 	$(PY) tools/check_sizes.py
 
 check: lint types arch ## all checks that run nothing
+
+test-faults: $(STAMP) ## kill, freeze, cut and fill, 200 rounds of it, with a crowd and a long queue
+	SPACES_FAULT_ROUNDS=200 SPACES_FAULT_WORKERS=500 SPACES_FAULT_QUEUE=10000 $(PY) -m pytest tests/faults --timeout=3600
+
+bench-faults: $(STAMP) ## measure how long each misfortune is felt
+	$(PY) bench/faults.py
 
 bench: $(STAMP) ## measure the relay
 	$(PY) bench/run.py

@@ -27,6 +27,10 @@ class _InOrder(engineio.Client):  # type: ignore[misc]
         options["run_async"] = False
         return super()._trigger_event(event, *arguments, **options)
 
+    def disconnect(self, abort: bool = False, reason: Any = None) -> None:
+        # A refusal is handled on the very thread that reads, which cannot wait for its own end.
+        super().disconnect(abort=abort or self.read_loop_task is threading.current_thread(), reason=reason)
+
 
 class _Client(socketio.Client):  # type: ignore[misc]
     def _engineio_client_class(self) -> type:

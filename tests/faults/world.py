@@ -93,10 +93,13 @@ class World:
     def check(self) -> None:
         """Stop the site and compare what everybody knows. Raises AssertionError naming the broken promises."""
         self.site.stop()
-        lines = self.log.read_text().splitlines(keepends=True) if self.log.exists() else []
-        told = Told(tuple(self.sent), executions(lines), tuple(self.cancelled))
-        found = violations(told, read(self.site.data_dir))
+        found = violations(self.told(), read(self.site.data_dir))
         assert not found, "\n".join(found)
+
+    def told(self) -> Told:
+        """What clients and workers know."""
+        lines = self.log.read_text().splitlines(keepends=True) if self.log.exists() else []
+        return Told(tuple(self.sent), executions(lines), tuple(self.cancelled))
 
     def end(self) -> None:
         """End what still runs, frozen or not."""
