@@ -108,7 +108,7 @@ class Relay:
     def dead_letter(self, request_id: str) -> Request:
         """A request that may be tried again. Raises RequestNotFound, Conflict."""
         request = self._store.requests.get(request_id)
-        if request is None:
+        if request is None or is_safe(request_id):
             raise RequestNotFound(field="request_id")
         if request.status is not Status.FAILED or request.code not in DEAD_LETTERS:
             raise Conflict("Only a request that failed without an answer of the model can be tried again")
