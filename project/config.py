@@ -64,6 +64,12 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("request_idle_s", float, 15.0, "Seconds a request's head may take, and a wait for more of its body."),
     Setting("max_connections", int, 5000, "Open connections, workers and live pages included; more are closed."),
     Setting("max_connections_per_address", int, 2000, "Open connections, or behind proxies requests, of one address."),
+    Setting(
+        "address_requests_per_s",
+        int,
+        0,
+        "Requests a second of one address, ten seconds' worth at once; 0: 100, and any number on a development site.",
+    ),
     Setting("register_s", float, 10.0, "Seconds a connection has to register as a worker."),
     Setting("worker_messages_per_s", int, 2000, "Messages a second of one worker; more of them wait."),
     Setting(
@@ -103,10 +109,12 @@ REGISTRATION: Final = ("open", "closed")
 _MAY_BE_0: Final = (
     "port",
     "proxy_hops",
+    "address_requests_per_s",
     "quota_requests_per_minute",
     "quota_open_requests",
     "quota_kept_bytes",
 )
+USUAL_PACE: Final = 100
 USUAL_QUOTA: Final = Quota(per_minute=300, open=200, kept_bytes=10 * 1024**3)
 ASYNC_MODES: Final = ("eventlet", "gevent", "threading")
 
@@ -131,6 +139,7 @@ class Settings:
     request_idle_s: float = 15.0
     max_connections: int = 5000
     max_connections_per_address: int = 2000
+    address_requests_per_s: int = 0
     register_s: float = 10.0
     worker_messages_per_s: int = 2000
     safe_mode_requests: int = 2000
@@ -216,6 +225,11 @@ class Settings:
         """``cors_origins``, one by one; the site's own public origin is among them if there are any."""
         listed = _listed(self.cors_origins)
         return (*listed, self.public_origin.rstrip("/")) if listed and self.public_origin else listed
+
+    @property
+    def pace(self) -> int:
+        """Requests a second of one address; 0: no bound."""
+        return self.address_requests_per_s or (0 if self.development_logins else USUAL_PACE)
 
     @property
     def quota(self) -> Quota:

@@ -351,6 +351,13 @@ class TooSoon(TryLater):
     status = 429
 
 
+class TooFast(TryLater):
+    """Too many requests a second from your address."""
+
+    code = "too_fast"
+    status = 429
+
+
 class TooManyConnections(TryLater):
     """Too many connections from your address at once."""
 

@@ -7,6 +7,7 @@ Each rule looks at the environment alone, so that a table can test it.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, Final
@@ -14,8 +15,18 @@ from urllib.parse import parse_qs
 
 from project.config import Settings
 from project.doors import Doorman, DoorSettings
-from project.errors import BadInput, CrossOrigin, HeadTooLarge, Missing, SpacesError, TooLarge, TooManyConnections
+from project.errors import (
+    BadInput,
+    CrossOrigin,
+    HeadTooLarge,
+    Missing,
+    SpacesError,
+    TooFast,
+    TooLarge,
+    TooManyConnections,
+)
 from project.web.hosts import Hosts
+from project.web.pace import Pace
 from project.web.refusals import refusal
 
 log = logging.getLogger(__name__)
@@ -57,7 +68,8 @@ class Guard:
         self._hops = settings.proxy_hops
         # Without a proxy the door itself counts, by connection.
         self._doorman = Doorman(DoorSettings(0, settings.max_connections, settings.max_connections_per_address))
-        self._rules = (self._size_of_head, self._host, self._foreign_page, self._body, self._socket)
+        self._pace = Pace(settings.pace)
+        self._rules = (self._too_fast, self._size_of_head, self._host, self._foreign_page, self._body, self._socket)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Refuse what must not pass; add the headers to whatever is answered."""
@@ -78,7 +90,7 @@ class Guard:
             environ["wsgi.input_terminated"] = True
         if not self._hops:
             return self._answer(environ, start)
-        address = self._reported_address(environ)
+        address = self._address(environ)
         if not self._doorman.enter(address):
             return _refuse(TooManyConnections(retry_after_s=5.0), environ, start)
         return _Counted(lambda: self._answer(environ, start), lambda: self._doorman.leave(address))
@@ -100,6 +112,10 @@ class Guard:
             if error is not None:
                 return error
         return None
+
+    def _too_fast(self, environ: Environ) -> SpacesError | None:
+        wait_s = self._pace.wait_s(self._address(environ))
+        return TooFast(retry_after_s=wait_s) if wait_s else None
 
     def _size_of_head(self, environ: Environ) -> SpacesError | None:
         sizes = (len(value) for name, value in environ.items() if name.startswith("HTTP_") and isinstance(value, str))
@@ -155,8 +171,10 @@ class Guard:
         )
         return None if is_websocket else Missing()
 
-    def _reported_address(self, environ: Environ) -> str:
-        """Who the outermost of our own proxies says is calling: what stands before it anybody may have written."""
+    def _address(self, environ: Environ) -> str:
+        """Who is calling, by what the outermost of our own proxies says: what stands before it anybody may write."""
+        if not self._hops:
+            return str(environ.get("REMOTE_ADDR", ""))
         reported = [part.strip() for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",")]
         address: str = reported[-self._hops] if len(reported) >= self._hops else ""
         return address or str(environ.get("REMOTE_ADDR", ""))
@@ -202,6 +220,6 @@ def _refuse(error: SpacesError, environ: Environ, start: StartResponse) -> Itera
         ("Connection", "close"),
     ]
     if error.retry_after_s is not None:
-        headers.append(("Retry-After", f"{error.retry_after_s:.0f}"))
+        headers.append(("Retry-After", str(max(1, math.ceil(error.retry_after_s)))))
     start(f"{error.status} {HTTPStatus(error.status).phrase}", headers)
     return [body]
