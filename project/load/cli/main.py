@@ -11,6 +11,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from project.load.cli.export import export_command
 from project.load.cli.monitor import monitor_command
 from project.load.cli.options import shared_options
 from project.load.cli.play import Order, play
@@ -141,7 +142,7 @@ def _order(scenario: Scenario, own: dict[str, Any], given: dict[str, Any]) -> Or
 
 for _scenario in SCENARIOS.values():
     cli.add_command(_command(_scenario))
-for _other in (*RECORD_COMMANDS, services_command, verify_command, monitor_command):
+for _other in (*RECORD_COMMANDS, services_command, verify_command, monitor_command, export_command):
     cli.add_command(_other)
 
 
