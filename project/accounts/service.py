@@ -66,7 +66,8 @@ class Accounts:
         passwords.check_rules(password, username)
         if not self._settings.development_logins:
             self.throttle.new_account(origin.address)
-        user = User(secrets.token_hex(8), username, self._hasher.hashed(password), "user", self._clock())
+        hashed = self._hasher.hashed(password, origin.address)
+        user = User(secrets.token_hex(8), username, hashed, "user", self._clock())
         self._store.add_user(user)
         self.audit.record("registered", user, origin)
         return user
@@ -122,10 +123,10 @@ class Accounts:
         Raises WrongCredentials, FieldInvalid, WeakPassword, TooManyAttempts.
         """
         with self.throttle.guessing("password", user.username, origin.address):
-            if not self._hasher.matches(user.password_hash, current):
+            if not self._hasher.matches(user.password_hash, current, origin.address):
                 raise WrongCredentials(field="current_password")
         passwords.check_rules(new, user.username, field="new_password", current=current)
-        self._store.set_password(user.id, self._hasher.hashed(new))
+        self._store.set_password(user.id, self._hasher.hashed(new, origin.address))
         self.keys.forget()
         self.sessions.tell_ended(user.id)
         self.audit.record("password_changed", user, origin)
@@ -154,7 +155,8 @@ class Accounts:
             raise
 
     def _checked(self, user: User | None, password: str, origin: Origin) -> User:
-        correct = self._hasher.matches(user.password_hash if user is not None else None, password)
+        stored = user.password_hash if user is not None else None
+        correct = self._hasher.matches(stored, password, origin.address)
         if user is None or not correct or user.disabled or self._is_misplaced_login(user, password):
             self.audit.record("login_refused", user or _UNKNOWN, origin, detail="disabled" if correct else "")
             raise WrongCredentials

@@ -20,7 +20,7 @@ blueprint = Blueprint("auth", __name__)
 @policy("public", always=True)
 def login_page() -> str:
     """The login form."""
-    return render_template("login.html", error=None, username="", next_url=_next())
+    return render_template("login.html", error=None, username="", next_url=_next(), documented=_documented())
 
 
 @blueprint.post("/login")
@@ -105,7 +105,7 @@ def logout() -> Response:
 def _form(template: str, error: SpacesError, username: str = "") -> Response:
     if wants_json():
         return answer(error)
-    page = render_template(template, error=error, username=username, next_url=_next())
+    page = render_template(template, error=error, username=username, next_url=_next(), documented=_documented())
     response = make_response(page, error.status)
     response.headers["Cache-Control"] = "no-store"
     if error.retry_after_s is not None:
@@ -128,6 +128,12 @@ def _end_login() -> None:
 def _check_open() -> None:
     if current_site().settings.registration != "open":
         raise Missing
+
+
+def _documented() -> bool:
+    """Whether the documented logins exist here: who sees the page is on the site's own machine."""
+    settings = current_site().settings
+    return settings.development_logins and not settings.admin_password and settings.admin_user == "admin"
 
 
 def _next() -> str:

@@ -171,12 +171,14 @@ def test_documented_logins_stay_behind_when_the_site_goes_out(start: object) -> 
     address = _address(near)
     assert _logs_in(address, "admin", "admin123").status_code == 302
     assert _logs_in(address, "testuser", "testpass123").status_code == 302
+    assert "admin123" in requests.get(f"{address}/login").text
     near.end()
     far = start(**ANYWHERE, SPACES_ADMIN_PASSWORD=OWN)  # type: ignore[operator]
     address = _address(far)
     assert _logs_in(address, "admin", "admin123").status_code == 401
     assert _logs_in(address, "testuser", "testpass123").status_code == 401
     assert _logs_in(address, "admin", OWN).status_code == 302
+    assert "admin123" not in requests.get(f"{address}/login").text
 
 
 def test_one_time_password_is_printed_once_and_must_be_changed(start: object, tmp_path: Path) -> None:

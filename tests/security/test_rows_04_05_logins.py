@@ -14,7 +14,7 @@ from project.accounts.audit import Origin
 from project.accounts.hashing import Hasher
 from project.core.throttling import network
 from project.errors import BadApiKey, TooManyAttempts, TryLater, WrongCredentials
-from tests.conftest import LiveSite
+from tests.conftest import LiveSite, eventually
 from tests.relay.socket_client import Client
 from tests.security.conftest import PASSWORD, Bench
 
@@ -175,36 +175,44 @@ def test_answers_over_http_are_the_same(site: LiveSite) -> None:
     assert answer("admin") == answer("nobody-has-this-name") == answer("testuser")
 
 
-def test_hashing_leaves_the_loop_alone() -> None:
-    """However many log in at once, few hash at once, and beyond many the rest is asked to come back."""
-    running, most, lock, release = [0], [0], threading.Lock(), threading.Event()
+def test_few_hash_at_once_and_turns_are_fair() -> None:
+    """One address that asks for everything there is does not keep another waiting for more than its turn."""
+    running, most, lock, go_on = [0], [0], threading.Lock(), threading.Semaphore(0)
+    done: list[str] = []
 
-    def run_blocking(work: Callable[..., Any], *arguments: str) -> Any:
+    def run_blocking(work: Callable[..., Any], password: str) -> str:
         with lock:
             running[0] += 1
             most[0] = max(most[0], running[0])
-        release.wait(10)
+        go_on.acquire()
         with lock:
             running[0] -= 1
+            done.append(password)
         return "hash"
 
-    hasher = Hasher(run_blocking, most_at_once=2)
+    hasher = Hasher(run_blocking, most_at_once=1)
     refused: list[TryLater] = []
 
-    def ask() -> None:
+    def ask(who: str, address: str) -> None:
         try:
-            hasher.hashed("x")
+            hasher.hashed(who, address)
         except TryLater as error:
             refused.append(error)
 
-    threads = [threading.Thread(target=ask) for _ in range(230)]
-    for thread in threads:
+    flood = [threading.Thread(target=ask, args=("flood", "203.0.113.66")) for _ in range(230)]
+    for thread in flood:
         thread.start()
-    release.set()
-    for thread in threads:
+    eventually(lambda: len(refused) == 29, what="one runs, two hundred wait, the rest is asked to come back")
+    person = threading.Thread(target=ask, args=("person", "192.0.2.7"))
+    person.start()
+    eventually(lambda: len(hasher._turns._waiting) == 2)
+    for _ in range(201 + 1):
+        go_on.release()
+    for thread in (*flood, person):
         thread.join()
-    assert most[0] <= 2
-    assert 1 <= len(refused) <= 30
+    assert done.index("person") <= 2
+    assert len(done) == 202
+    assert most[0] == 1
     assert refused[0].retry_after_s
 
 
