@@ -79,18 +79,24 @@ class LoadTests:
         with self._lock:
             run = LoadRun(secrets.token_hex(4), target, "running", user_id, self._clock(), schedule_id=schedule_id)
             self._store.begin(run)
-            try:
-                return self._begin_step(run)
-            except OSError as error:
-                self._end(run, "failed", error=f"the load generator could not be started: {error}")
-                raise SpacesError(f"The load generator could not be started: {error}") from error
+            return self._begin_step(run)
 
     def _begin_step(self, run: LoadRun) -> LoadRun:
+        """Begin the next step. A run whose generator cannot be started is over. Raises SpacesError."""
+        try:
+            return self._started(run)
+        except OSError as error:
+            text = f"The load generator could not be started: {error}"
+            self._end(run, "failed", error=text)
+            raise SpacesError(text) from error
+
+    def _started(self, run: LoadRun) -> LoadRun:
         step = planned_steps(run.target)[len(run.steps)]
         header = f"{KEY_HEADER}: {self._signer.dumps(run.id)}"
         process, url = self._process(run, len(run.steps)), self._address + CALL_PATH
-        # A call may take its own time limit, and its turn in the queue at the door.
-        pid = self._runtime.run_blocking(process.start, url, header, step, run.target.timeout_s * 2 + 30)
+        # A call may take its own time limit, and its turn in the queue at the door. The process is begun on the loop
+        # itself: under gevent no other thread can have children.
+        pid = process.start(url, header, step, run.target.timeout_s * 2 + 30)
         begun = replace(run, pid=pid, steps=(*run.steps, step))
         self._store.change(begun)
         return begun

@@ -1,7 +1,7 @@
 """What every open page of a person is told by its stream: what came to the inbox, and that a space's files changed.
 
-Events: ``notification`` and ``session_message`` (a notice each), ``inbox`` (how many are unread), ``space_changed``
-(the revision of the space the page shows; the first one says where it stands).
+Events: ``notification`` and ``session_message`` (a notice each), ``inbox`` (how many are unread, and the newest),
+``space_changed`` (the revision of the space the page shows; the first one says where it stands).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Tidings:
         self._space_id = space_id
         known = last_seen.isascii() and last_seen.isdigit() and len(last_seen) < 19
         self.seq = int(last_seen) if known else inbox.unread(user)[1]
-        self._unread: int | None = None
+        self._told: tuple[int, int] | None = None
         self._revision: int | None = None
 
     def news(self) -> Iterator[Event]:
@@ -36,9 +36,9 @@ class Tidings:
                 self.seq = notice.seq
                 name = "session_message" if notice.kind == "message" else "notification"
                 yield name, as_json(notice)
-        if unread != self._unread:
-            self._unread = unread
-            yield "inbox", {"unread": unread}
+        if (unread, newest) != self._told:
+            self._told = (unread, newest)
+            yield "inbox", {"unread": unread, "newest": newest}
         if self._space_id:
             revision = self._inbox.revision(self._space_id)
             if revision != self._revision:
@@ -50,6 +50,7 @@ def as_json(notice: Notice) -> dict[str, Any]:
     """A notice as pages get it."""
     return {
         "id": notice.id,
+        "seq": notice.seq,
         "kind": notice.kind,
         "type": notice.type,
         "title": notice.title,

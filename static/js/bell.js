@@ -72,18 +72,33 @@ function readShown() {
   }
 }
 
+const seen = () => Number(sessionStorage.getItem("notices-seen") ?? -1);
+
+/** Tell of a notice, once in this tab. */
+function tell(notice) {
+  if (notice.seq <= seen()) return;
+  sessionStorage.setItem("notices-seen", notice.seq);
+  toast(notice);
+  document.dispatchEvent(new CustomEvent("notice", { detail: notice }));
+}
+
+/** What came while no stream was open: between two pages, or while one stream took the place of another. */
+async function catchUp(newest) {
+  if (seen() < 0) sessionStorage.setItem("notices-seen", newest);
+  if (newest <= seen()) return;
+  const answer = await fetch("/inbox", { headers: { Accept: "application/json" } }).catch(() => null);
+  if (!answer?.ok) return;
+  const { notices } = await answer.json();
+  notices.filter((notice) => !notice.read).reverse().forEach(tell);
+}
+
 function listen(source) {
-  for (const name of ["notification", "session_message"]) {
-    source.addEventListener(name, (event) => {
-      const notice = JSON.parse(event.data);
-      toast(notice);
-      document.dispatchEvent(new CustomEvent("notice", { detail: notice }));
-    });
-  }
+  for (const name of ["notification", "session_message"]) source.addEventListener(name, (event) => tell(JSON.parse(event.data)));
   source.addEventListener("inbox", (event) => {
-    const { unread } = JSON.parse(event.data);
+    const { unread, newest } = JSON.parse(event.data);
     showCount(unread);
     if (unread) readShown();
+    catchUp(newest);
   });
   source.addEventListener("space_changed", (event) => keepSpaceFresh(JSON.parse(event.data)));
 }
