@@ -21,7 +21,9 @@ import requests
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-OF_PROCESSES = frozenset({"site", "own_site", "start_mock", "start_worker", "browser", "calibration", "echo", "load", "slow"})
+OF_PROCESSES = frozenset(
+    {"site", "own_site", "start_mock", "start_worker", "browser", "calibration", "echo", "load", "slow"}
+)
 """Fixtures that start processes: whoever uses one is slow."""
 TAIL_CHARS = 6000
 # Workers keep results in the user's home unless told otherwise: those of the tests stay out of it.
