@@ -41,6 +41,10 @@ class People:
         """Everybody with an account, oldest first."""
         return self._store.users()
 
+    def page(self, containing: str, *, limit: int, offset: int) -> tuple[User, ...]:
+        """Some of those whose name contains a text, oldest first."""
+        return self._store.users(containing=names.normal(containing), limit=limit, offset=offset)
+
     def get(self, user_id: str) -> User:
         """One person. Raises Missing."""
         user = self._store.user(user_id)

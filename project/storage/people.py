@@ -22,8 +22,8 @@ class AccountStore(Protocol):
     def user_named(self, username: str) -> User | None:
         """The user of that name, without regard to case."""
 
-    def users(self) -> tuple[User, ...]:
-        """Every user, oldest first."""
+    def users(self, *, containing: str = "", limit: int | None = None, offset: int = 0) -> tuple[User, ...]:
+        """Users whose name contains a text, without regard to case; oldest first, from the ``offset``-th on."""
 
     def set_password(
         self, user_id: str, password_hash: str, *, must_change: bool = False, seeded_hash: str | None = None

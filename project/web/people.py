@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -17,6 +18,7 @@ from project.web.policy import current_user
 from project.web.site import current_site
 
 blueprint = Blueprint("people", __name__, url_prefix="/admin/users")
+ON_A_PAGE: Final = 100
 
 
 @blueprint.get("")
@@ -100,8 +102,18 @@ def _back(user_id: str) -> Response:
 
 
 def _list(error: SpacesError | None = None, **context: Any) -> Response:
-    users = current_site().accounts.people.all()
-    page = render_template("admin/users.html", users=users, error=error, **{"form": {}, **context})
+    text, start = request.args.get("name", ""), request.args.get("from", "")
+    offset = int(start) if re.fullmatch(r"[0-9]{1,9}", start) else 0
+    users = current_site().accounts.people.page(text, limit=ON_A_PAGE + 1, offset=offset)
+    page = render_template(
+        "admin/users.html",
+        users=users[:ON_A_PAGE],
+        name=text,
+        before=max(0, offset - ON_A_PAGE) if offset else None,
+        after=offset + ON_A_PAGE if len(users) > ON_A_PAGE else None,
+        error=error,
+        **{"form": {}, **context},
+    )
     return _private(page, error)
 
 

@@ -201,3 +201,19 @@ def test_the_audit_log_is_filtered_and_downloaded(site: LiveSite, open_page: Ope
     lines = download.value.path().read_text(encoding="utf-8").splitlines()
     assert lines[0] == "id,time,kind,actor,subject,detail,address"
     assert all(",login_refused," in line for line in lines[1:])
+
+
+def test_one_of_many_people_is_found(site: LiveSite, open_page: OpenPage) -> None:
+    new_user(site, "needle.in.hay")
+    page = open_page(size="phone")
+    log_in(page, site, "admin", "admin123")
+    page.goto(f"{site.host}/admin/users")
+    page.fill("#name", "NEEDLE")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/admin/users?name=NEEDLE")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.locator("tbody th")).to_have_text("needle.in.hay")
+    page.goto(f"{site.host}/admin/users?from=1")
+    expect(page.locator("tbody th").filter(has_text=re.compile("^admin$"))).to_have_count(0)
+    page.get_by_role("link", name="Earlier").click()
+    expect(page.locator("tbody th").filter(has_text=re.compile("^admin$"))).to_have_count(1)

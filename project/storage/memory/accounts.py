@@ -35,10 +35,13 @@ class MemoryAccounts:
         with self._lock:
             return next((user for user in self._users.values() if user.username.casefold() == key), None)
 
-    def users(self) -> tuple[User, ...]:
+    def users(self, *, containing: str = "", limit: int | None = None, offset: int = 0) -> tuple[User, ...]:
         """See the port."""
+        text = containing.casefold()
         with self._lock:
-            return tuple(sorted(self._users.values(), key=lambda user: (user.created_at, user.id)))
+            found = [user for user in self._users.values() if text in user.username.casefold()]
+        ordered = sorted(found, key=lambda user: (user.created_at, user.id))
+        return tuple(ordered[offset : None if limit is None else offset + limit])
 
     def set_password(
         self, user_id: str, password_hash: str, *, must_change: bool = False, seeded_hash: str | None = None

@@ -67,9 +67,11 @@ class SqlAccounts:
         row = self._reader.call(lambda connection: connection.execute(query).one_or_none())
         return user_of(row) if row is not None else None
 
-    def users(self) -> tuple[User, ...]:
+    def users(self, *, containing: str = "", limit: int | None = None, offset: int = 0) -> tuple[User, ...]:
         """See the port."""
-        query = sa.select(*_USER).order_by(_U.c.created_at, _U.c.id)
+        query = sa.select(*_USER).order_by(_U.c.created_at, _U.c.id).offset(offset).limit(limit)
+        if containing:
+            query = query.where(_U.c.username_key.contains(containing.casefold(), autoescape=True))
         return tuple(self._reader.call(lambda connection: [user_of(row) for row in connection.execute(query)]))
 
     def set_password(
