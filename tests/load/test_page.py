@@ -28,7 +28,7 @@ from project.load import (
 from project.load.cli.main import cli, joined
 from project.load.output.shapes import websocket_shape
 from project.load.scenarios.table import SCENARIOS
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Process
 from tests.load.conftest import Calibration
 
 TEXT = (ROOT / "docs" / "load-testing.md").read_text(encoding="utf-8")
@@ -195,3 +195,13 @@ def test_commands_of_the_page_name_the_defaults(command: list[str]) -> None:
     given = {flag[2:].replace("-", "_") for flag in flags if flag.startswith("--")}
     assert given
     assert {key: context.params[key] for key in given} == {key: defaults[key] for key in given}
+
+
+def test_the_examples_run(echo: Calibration) -> None:
+    process = Process("examples/load_usage.py", echo.ws)
+    try:
+        assert process.wait(60) == 0, process.output
+        for told in ("connected: 5", "20 users, 5 connections", "100 calls", "verdict ", "6 answers"):
+            assert told in process.output, process.output
+    finally:
+        process.end()
