@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from project.core.model import User
-from project.core.runs import LoadTarget
-from project.errors import FieldInvalid, LoadRunning
+from project.core.runs import LoadRun, LoadTarget
+from project.errors import BadSignature, FieldInvalid, LoadRunning
 from project.rpc.inbox import Inbox
 from project.rpc.load import LoadTests
 from project.runtime import make_runtime
 from project.storage.memory import memory_store
+from tests.conftest import eventually
 
 ADMIN = User("u", "admin", "hash", "admin", 0.0)
 TARGET = LoadTarget("system.ping", {}, 10_000, 1, timeout_s=1.0)
@@ -70,6 +73,42 @@ def test_a_schedule_begins_when_it_is_due_and_leaves_out_a_turn_that_is_taken(lo
     assert stopped is not None
     assert stopped.state == "stopped"
     assert load.stop() is None
+
+
+def key_of(load: LoadTests, run: LoadRun) -> str:
+    """The key that the generator of a run was given."""
+    line = (load._folder / run.id / "0" / "headers").read_text(encoding="utf-8")
+    return line.strip().partition(": ")[2]
+
+
+def test_a_key_is_good_for_its_own_run_only(load: LoadTests, clock: Hours) -> None:
+    first = load.start(TARGET, "u")
+    assert load.admitted(key_of(load, first))[0].id == first.id
+    load.stop()
+    with pytest.raises(BadSignature):
+        load.admitted(key_of(load, first))
+    second = load.start(TARGET, "u")
+    with pytest.raises(BadSignature):
+        load.admitted(key_of(load, first))
+    run, user = load.admitted(key_of(load, second))
+    assert (run.id, user) == (second.id, ADMIN)
+    with pytest.raises(BadSignature):
+        load.admitted("forged")
+
+
+def test_a_run_is_under_way_as_long_as_its_process_lives(load: LoadTests) -> None:
+    run = load.start(TARGET, "u")
+    load.settle()
+    assert load.get(run.id).state == "running"
+    assert run.pid is not None
+    os.kill(run.pid, signal.SIGKILL)
+
+    def over() -> bool:
+        load.settle()
+        return load.get(run.id).state == "failed"
+
+    eventually(over)
+    assert "ended early" in (load.get(run.id).error or "")
 
 
 def test_how_often_is_bounded(load: LoadTests) -> None:
