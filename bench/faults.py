@@ -137,7 +137,9 @@ def rounds(count: int) -> None:
         found = violations(made.told(), read(made.site.data_dir))
         lost, doubled = (sum(problem.startswith(word) for problem in found) for word in ("lost", "doubled"))
         accepted = sum(sent.outcome == "ok" for sent in made.sent)
-        print(f"  {count} kills of site and worker, {accepted} accepted: {lost} lost, {doubled} doubled, {len(found)} broken")
+        print(
+            f"  {count} kills of site and worker, {accepted} accepted: {lost} lost, {doubled} doubled, {len(found)} broken"
+        )
 
 
 def main() -> None:

@@ -63,7 +63,12 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("cors_origins", str, "", "Origins, with commas, whose pages may connect as workers; empty means none."),
     Setting("request_idle_s", float, 15.0, "Seconds a request's head may take, and a wait for more of its body."),
     Setting("max_connections", int, 5000, "Open connections, workers and live pages included; more are closed."),
-    Setting("max_connections_per_address", int, 2000, "Open connections, or behind proxies requests, of one address."),
+    Setting(
+        "max_connections_per_address",
+        int,
+        0,
+        "Open connections, or behind proxies requests, of one address; 0: 500, and any number on a development site.",
+    ),
     Setting(
         "address_requests_per_s",
         int,
@@ -109,11 +114,13 @@ REGISTRATION: Final = ("open", "closed")
 _MAY_BE_0: Final = (
     "port",
     "proxy_hops",
+    "max_connections_per_address",
     "address_requests_per_s",
     "quota_requests_per_minute",
     "quota_open_requests",
     "quota_kept_bytes",
 )
+USUAL_CONNECTIONS: Final = 500
 USUAL_PACE: Final = 100
 USUAL_QUOTA: Final = Quota(per_minute=300, open=200, kept_bytes=10 * 1024**3)
 ASYNC_MODES: Final = ("eventlet", "gevent", "threading")
@@ -138,7 +145,7 @@ class Settings:
     cors_origins: str = ""
     request_idle_s: float = 15.0
     max_connections: int = 5000
-    max_connections_per_address: int = 2000
+    max_connections_per_address: int = 0
     address_requests_per_s: int = 0
     register_s: float = 10.0
     worker_messages_per_s: int = 2000
@@ -225,6 +232,11 @@ class Settings:
         """``cors_origins``, one by one; the site's own public origin is among them if there are any."""
         listed = _listed(self.cors_origins)
         return (*listed, self.public_origin.rstrip("/")) if listed and self.public_origin else listed
+
+    @property
+    def address_connections(self) -> int:
+        """Open connections of one address; 0: no bound. Each may hold a message of a megabyte before it is known."""
+        return self.max_connections_per_address or (0 if self.development_logins else USUAL_CONNECTIONS)
 
     @property
     def pace(self) -> int:

@@ -53,7 +53,7 @@ def main(host: str | None, port: int | None, data_dir: Path | None, one_time_pas
         idle_s=settings.request_idle_s,
         most_connections=places(settings.max_connections),
         # Behind a proxy every connection is the proxy's; the guard counts by the address it reports.
-        most_per_address=0 if settings.proxy_hops else settings.max_connections_per_address,
+        most_per_address=0 if settings.proxy_hops else settings.address_connections,
     )
     serve(settings.async_mode, listener, application.flask, door)
 

@@ -67,7 +67,7 @@ class Guard:
         self._headers = (*HEADERS, TRANSPORT_SECURITY) if secure else HEADERS
         self._hops = settings.proxy_hops
         # Without a proxy the door itself counts, by connection.
-        self._doorman = Doorman(DoorSettings(0, settings.max_connections, settings.max_connections_per_address))
+        self._doorman = Doorman(DoorSettings(0, settings.max_connections, settings.address_connections))
         self._pace = Pace(settings.pace)
         self._rules = (self._too_fast, self._size_of_head, self._host, self._foreign_page, self._body, self._socket)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from project.config import USUAL_PACE, Settings
+from project.config import USUAL_CONNECTIONS, USUAL_PACE, Settings
 from project.web.pace import BURST_S, MOST_KEPT, Pace
 from tests.conftest import LiveSite
 
@@ -66,3 +66,9 @@ def test_flood_is_refused_and_others_are_served(own_site: LiveSite) -> None:
         assert refused[0].json()["code"] == "too_fast"
         assert int(refused[0].headers["Retry-After"]) >= 1
         assert session.get(f"{own_site.host}/", headers={"X-Forwarded-For": "198.51.100.1"}).status_code == 200
+
+
+def test_usual_number_of_connections() -> None:
+    assert Settings().address_connections == 0
+    assert Settings(proxy_hops=1, admin_password="of our own").address_connections == USUAL_CONNECTIONS
+    assert Settings(max_connections_per_address=3).address_connections == 3
