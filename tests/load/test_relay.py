@@ -80,3 +80,12 @@ def test_stages_add_up_to_the_whole() -> None:
     assert quick == {"queue": 100_000, "run": 530_000, "return": 70_000}
     assert stages_of(body | {"dispatched_at": None, "started_at": None}, 700_000)["queue"] == 630_000
     assert stages_of({}, 1) == {}
+
+
+def test_in_safe_mode_nothing_is_left(site: LiveSite, load: Load) -> None:
+    space_id = site.make_space("Load safely")
+    command = load("load", "--url", site.host, "--space", space_id, "--users", "4", "--requests", "20", "--workers",
+                   "1", "--header", "X-Load-Test: true", "--allow-invalid")  # fmt: skip
+    assert command.wait() == 0, command.process.output
+    assert read_record(command.folder).counts.succeeded == 20
+    assert rows(site, space_id) == []
