@@ -22,7 +22,21 @@ from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 OF_PROCESSES = frozenset(
-    {"site", "own_site", "start_mock", "start_worker", "browser", "calibration", "echo", "load", "slow"}
+    {
+        "site",
+        "own_site",
+        "start_mock",
+        "start_worker",
+        "browser",
+        "mock",
+        "bare",
+        "example",
+        "program",
+        "calibration",
+        "echo",
+        "load",
+        "slow",
+    }
 )
 """Fixtures that start processes: whoever uses one is slow."""
 TAIL_CHARS = 6000

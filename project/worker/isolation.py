@@ -55,7 +55,7 @@ class InProcess:
     def run(self, job: Job, chunk: Chunk) -> Result:
         """See the protocol. Raises HandlerRaised with the handler's error, HandlerCrashed if its process died."""
         if not self._process.is_alive():
-            self._spawn()
+            self._start_again()
         try:
             self._wait_ready()
         except HandlerUnusable as error:
@@ -74,10 +74,11 @@ class InProcess:
 
     def close(self) -> None:
         """See the protocol."""
-        self._closed = True
-        if self._process is not None:
-            self._kill()
-            self._process.join(EXIT_S)
+        with self._lock:
+            self._closed = True
+            if self._process is not None:
+                self._kill()
+                self._process.join(EXIT_S)
 
     def _spawn(self) -> None:
         # Not a fork: a copy of a process with threads may hang at the first lock.
@@ -90,6 +91,12 @@ class InProcess:
         self._process.start()
         # Only the child has its end now, so that its death is the end of the pipe.
         theirs.close()
+
+    def _start_again(self) -> None:
+        """Take a new process for one that has died, unless there is to be none any more."""
+        with self._lock:
+            if not self._closed:
+                self._spawn()
 
     def _wait_ready(self) -> None:
         if self._ready:
@@ -142,9 +149,8 @@ class InProcess:
 
     def _crash(self) -> HandlerCrashed:
         how = self._how_it_ended()
-        if not self._closed:
-            # At once, so that what it loads is there when the next request comes.
-            self._spawn()
+        # At once, so that what it loads is there when the next request comes.
+        self._start_again()
         return HandlerCrashed(f"The handler's process died ({how})")
 
     def _how_it_ended(self) -> str:

@@ -20,6 +20,7 @@ from tests.worker import handlers
 from tests.worker.conftest import Running, Serve
 from tests.worker.site import FakeSite
 
+pytestmark = pytest.mark.slow
 Isolation = Literal["thread", "process"]
 both = pytest.mark.parametrize("isolation", ["thread", "process"])
 Outcome = tuple[str, dict[str, Any]]
@@ -191,7 +192,6 @@ def program(tmp_path: Path, fake: FakeSite) -> Iterator[Any]:
         process.end()
 
 
-@pytest.mark.slow
 def test_a_killed_worker_takes_its_handlers_process_along(fake: FakeSite, program: Any, tmp_path: Path) -> None:
     worker = program(PROGRAM, "deaf")
     eventually(lambda: fake.of("register"))
@@ -203,7 +203,6 @@ def test_a_killed_worker_takes_its_handlers_process_along(fake: FakeSite, progra
     eventually(lambda: not any(alive(each) for each in processes))
 
 
-@pytest.mark.slow
 def test_terminate_reaches_the_group_and_what_runs_is_finished(fake: FakeSite, program: Any) -> None:
     """As a service manager does it: every process of the worker gets the signal."""
     worker = program(PROGRAM, "busy")
@@ -216,7 +215,6 @@ def test_terminate_reaches_the_group_and_what_runs_is_finished(fake: FakeSite, p
     assert answered(fake) == ("completed", {"text_output": "done"})
 
 
-@pytest.mark.slow
 def test_a_program_without_a_guard_is_told_what_is_missing(fake: FakeSite, program: Any) -> None:
     worker = program(PROGRAM.replace('if __name__ == "__main__":', "if True:"), "busy")
     assert worker.wait() == 1
@@ -251,7 +249,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow
 def test_a_handler_that_is_named_is_loaded_in_its_process_only(fake: FakeSite, program: Any, tmp_path: Path) -> None:
     (tmp_path / "own_model.py").write_text(LOADED)
     worker = program(NAMING, LOADED=str(tmp_path / "loaded"))
