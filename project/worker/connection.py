@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import engineio
@@ -129,8 +130,10 @@ class Connection:
 
     def cut(self) -> None:
         """Break the connection off without a goodbye, as a broken line does."""
-        if self._client is not None and self._client.eio.ws is not None and self._client.eio.ws.sock is not None:
-            self._client.eio.ws.sock.shutdown(socket.SHUT_RDWR)
+        line = self._client.eio.ws.sock if self._client is not None and self._client.eio.ws is not None else None
+        if line is not None:
+            with suppress(OSError):  # it is broken already
+                line.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection, if it is open."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -23,14 +24,14 @@ class Asker:
 
     def __init__(self, site: LiveSite, start_mock: Mock, fault: str):
         self.site = site
-        self.space_id = site.make_space(fault)
+        self.name = f"{fault} {secrets.token_hex(4)}"
+        self.space_id = site.make_space(self.name, ws_queue_while_offline="on")
         self.session: requests.Session = site.login()
         self._start = start_mock
-        self.fault = fault
         self.mock = self.start("--fault", fault)
 
     def start(self, *flags: str) -> Process:
-        return self._start(self.site.host, self.fault, *AT_ONCE, *flags)
+        return self._start(self.site.host, self.name, *AT_ONCE, *flags)
 
     def submit(self) -> str:
         return str(self.site.submit(self.session, self.space_id, prompt="hello")["request_id"])
@@ -56,6 +57,16 @@ def test_a_result_whose_acknowledgement_is_lost_is_recorded_once(asker: Callable
         asked.mock.says("[FAULT] drop-before-ack", times=times)
         asked.mock.says("Registration successful!", times=times + 1)
     assert asked.mock.output.count("Disconnected from the site") == 3
+
+
+def test_several_results_of_one_moment_are_cut_off_and_recorded_all_the_same(
+    asker: Callable[[str], Asker],
+) -> None:
+    asked = asker("drop-before-ack")
+    ids = [asked.submit() for _ in range(5)]
+    for request_id in ids:
+        assert asked.end(request_id)["status"] == "completed"
+    assert "Traceback" not in asked.mock.output
 
 
 def test_a_connection_cut_behind_the_acknowledgement_costs_nothing(asker: Callable[[str], Asker]) -> None:
