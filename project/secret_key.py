@@ -21,10 +21,13 @@ _WELL_KNOWN: Final = ("changeme", "change-me", "secret", "dev", "password", "def
 
 def secret_keys(settings: Settings) -> tuple[str, ...]:
     """The key to sign with, then those that are still believed. Raises SettingInvalid for one easy to guess."""
-    current = settings.secret_key or kept_key(settings.data_dir)
+    kept = "" if settings.secret_key else kept_key(settings.data_dir)
+    current = settings.secret_key or kept
     fallbacks = tuple(key.strip() for key in settings.secret_key_fallbacks.split(",") if key.strip())
     for variable, key in (("SPACES_SECRET_KEY", current), *(("SPACES_SECRET_KEY_FALLBACKS", k) for k in fallbacks)):
-        if len(key) < LEAST_CHARS or len(set(key)) < 10 or key.casefold().startswith(_WELL_KNOWN):
+        # What the site has made itself may well begin like a word, once in many thousand times.
+        copied = key is not kept and key.casefold().startswith(_WELL_KNOWN)
+        if len(key) < LEAST_CHARS or len(set(key)) < 10 or copied:
             raise SettingInvalid(
                 f"{variable} must be at least {LEAST_CHARS} random characters, such as those of "
                 'python -c "import secrets; print(secrets.token_urlsafe(32))"',

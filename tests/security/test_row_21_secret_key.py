@@ -81,3 +81,11 @@ def test_keys_anybody_knows_are_refused(tmp_path: Path, key: str) -> None:
         secret_keys(Settings(data_dir=tmp_path, secret_key=key))
     with pytest.raises(SettingInvalid, match="SPACES_SECRET_KEY_FALLBACKS must be"):
         secret_keys(Settings(data_dir=tmp_path, secret_key_fallbacks=key))
+
+
+def test_a_key_of_the_sites_own_is_good_however_it_begins(tmp_path: Path) -> None:
+    made = "dEv-" + "0123456789abcdefghijklmnopqrstuvwxyzAB-"
+    (tmp_path / "secret_key").write_text(made)
+    assert secret_keys(Settings(data_dir=tmp_path)) == (made,)
+    with pytest.raises(SettingInvalid):
+        secret_keys(Settings(data_dir=tmp_path, secret_key=made))
