@@ -23,6 +23,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent.parent
 MODULE: Final = "project.load"
 MOST_S: Final = 6 * 3600.0
 """No step takes longer: 10,000 calls of a minute each, 28 at once."""
+GONE_S: Final = 60.0
+"""How long the site may be away, as while it is restarted, before a run is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class LoadProcess:
             f"--timeout={timeout_s:g}",
             f"--progress-json={self.folder / 'progress.json'}",
             f"--output={self.folder / 'report'}",
+            f"--give-up={GONE_S:g}",
             "--no-results",
             "--allow-invalid",
             "--quiet",

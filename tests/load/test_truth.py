@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -170,3 +171,13 @@ def test_a_frozen_server_that_never_answers_leaves_failures_not_silence(calibrat
     record = driven(Plan("dead", "open", profile.steady(100, 1), drain_s=0.3), server)
     assert (record.counts.succeeded, record.counts.failed) == (10, 90)
     assert record.errors == {"unfinished": 90}
+
+
+def test_a_server_that_is_gone_is_not_asked_a_thousand_times_a_second(calibration: Start) -> None:
+    server = calibration("--delays", "5")
+    plan = Plan("gone", "closed", profile.steady(3, 30), give_up_s=1.5)
+    run = Run(plan, TARGETS["http"](server, 30.0), watchers=(lambda progress: server.process.signal(signal.SIGKILL),))
+    record = run_in_loop(run.go())
+    assert record.outcome == "target_lost"
+    assert record.counts.succeeded > 20
+    assert record.counts.failed < 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterator
 
 from project.load.engine.clock import now_us
 from project.load.engine.state import State
@@ -58,6 +59,7 @@ class ClosedDriver:
         chance = random.Random(state.plan.seed * 1_000_003 + number)
         think_s, paced = state.plan.think_of(number), state.plan.rate_limit is not None
         session: Session | None = None
+        pauses: Iterator[float] | None = None
         try:
             while number < self._wanted and not state.stopping.is_set():
                 if session is None or not session.is_open:
@@ -70,6 +72,13 @@ class ClosedDriver:
                 if number >= self._wanted or not state.may_start():
                     return
                 intended_us = await self._call(session, intended_us)
+                if state.silent_since_us is None:
+                    pauses = None
+                else:
+                    # Nobody asks a server that is gone a thousand times a second.
+                    pauses = pauses or backoff(chance)
+                    await stopped_within(state.stopping, next(pauses))
+                    intended_us = now_us()
                 if think_s:
                     intended_us += int(chance.expovariate(1 / think_s) * 1e6)
                     await self._think(intended_us)
