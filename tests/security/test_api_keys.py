@@ -138,6 +138,9 @@ def test_rules_for_foreign_pages_do_not_hold_for_keys_and_cookies_do_not_count_b
     wrong = session.post(cancel, headers=_bearer("wsk_wrong_key", **EVIL))
     assert (wrong.status_code, wrong.json()["code"]) == (401, "bad_api_key")
     assert session.get(f"{site.host}/requests", headers=_bearer("")).status_code == 401
+    page = {"Accept": "text/html"}
+    assert "Log out" in session.get(site.host, headers=page).text
+    assert "Log out" not in session.get(site.host, headers={**_bearer("wsk_wrong_key"), **page}).text
     admin = site.login()
     assert admin.get(f"{site.host}/admin/", headers=_bearer(key)).status_code == 403
     # Another kind of Authorization is none of ours; the foreign page is refused as ever.
