@@ -102,7 +102,7 @@ def test_the_archive_has_what_the_sdk_is_and_nothing_else(unpacked: Path) -> Non
     }
     others = {name for name in names if "/" not in name}
     assert {"README.md", "LICENSE", "requirements.txt", "mock_app.py"} <= others
-    examples = {path.name for path in (ROOT / "examples").glob("*.py")}
+    examples = {path.name for path in (ROOT / "examples").glob("worker_*.py")}
     assert others - {"README.md", "LICENSE", "requirements.txt", "mock_app.py"} == examples
     text = (unpacked / "README.md").read_text()
     assert [name for name in examples if f"| `{name}` |" not in text] == []
