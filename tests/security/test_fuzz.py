@@ -22,7 +22,7 @@ from tests.relay.socket_client import Client, held, v2
 from tests.security.raw import MB, RawWebSocket, growth_of
 from tests.security.test_row_09_scripts_of_others import PAYLOADS
 
-EXAMPLES = int(os.environ.get("SPACES_FUZZ_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("SPACES_FUZZ_EXAMPLES", "25"))
 MOST_GROWTH = 60 * MB
 fuzz = settings(
     max_examples=EXAMPLES,

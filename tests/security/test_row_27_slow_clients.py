@@ -30,7 +30,7 @@ from tests.relay.socket_client import Client, v2
 from tests.security.raw import MB, closes, connect, growth_of, status
 
 IDLE_S = 2
-MANY = {"eventlet": 1500, "gevent": 400, "threading": 150}
+MANY = {"eventlet": 1500, "gevent": 200, "threading": 100}
 HALF_HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Never: "
 HALF_BODY = (
     b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
@@ -136,7 +136,7 @@ def test_line_without_an_end_does_not_fill_the_memory(site: LiveSite, start: byt
     with growth_of(site) as gained:
         with suppress(OSError):
             sock.sendall(start)
-            for _ in range(60 * 16):
+            for _ in range(30 * 16):
                 sock.sendall(endless * 65536)
         sock.close()
     assert gained[0] < 20 * MB
@@ -176,14 +176,14 @@ runpy.run_path("run.py", run_name="__main__")
 @pytest.mark.parametrize("mode", sorted(MANY))
 def test_site_outlives_more_connections_than_it_may_have(tmp_path: Path, mode: str) -> None:
     """Those beyond what the system allows are closed at once, and nothing the site needs for itself is used up."""
-    environment = {"SPACES_DATA_DIR": str(tmp_path), "SPACES_ASYNC_MODE": mode, "SPACES_REQUEST_IDLE_S": "4"}
+    environment = {"SPACES_DATA_DIR": str(tmp_path), "SPACES_ASYNC_MODE": mode, "SPACES_REQUEST_IDLE_S": "2"}
     process = Process("-c", LIMITED, environment={**environment, "SPACES_LOG_FILE": str(tmp_path / "log")})
     try:
         process.says("Running on http://", within_s=30)
         found = re.search(r"Running on http://\S+?:(\d+) ", process.output)
         assert found
         limited = LiveSite(tmp_path, port=int(found[1]))
-        opened = [connect(limited) for _ in range(400)]
+        opened = [connect(limited) for _ in range(320)]
         for sock in opened:
             with suppress(OSError):
                 sock.sendall(HALF_HEAD)
