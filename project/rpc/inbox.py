@@ -73,14 +73,14 @@ class Inbox:
         """Tell the person who asked that a request has ended, once; who cancelled it knows. Does not wait."""
         if request.status not in _TOLD or request.code == "cancelled_by_user":
             return
-        prompt = str(request.payload.get("prompt", "")).strip()
+        # Nothing of what was asked or answered: that is forgotten with the request, and this may outlive it.
         notice = Notice(
             id=f"request-{request.id}",
             user_id=request.user_id,
             kind="request",
             type=request.status.value,
-            title=prompt[:120],
-            message=request.error or "",
+            title="",
+            message="",
             created_at=request.finished_at or self._clock(),
             data={"request_id": request.id, "space_id": request.space_id, "code": request.code},
         )

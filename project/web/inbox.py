@@ -32,7 +32,8 @@ def show() -> Response:
         body = {"success": True, "unread": inbox.unread(user)[0], "notices": [as_json(one) for one in notices]}
         response = jsonify(body | {"before": next_before})
     else:
-        rows = [(notice, link_of(notice)) for notice in notices]
+        names = {space.id: space.name for space in current_site().spaces.all()}
+        rows = [(notice, link_of(notice), names.get(str(notice.data.get("space_id", "")), "")) for notice in notices]
         response = make_response(render_template("inbox.html", rows=rows, next_before=next_before, later=bool(known)))
     response.headers["Cache-Control"] = "no-store"
     return response

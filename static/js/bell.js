@@ -47,7 +47,7 @@ function toast(notice) {
   link.href = notice.link;
   link.textContent = titleOf(notice);
   const text = document.createElement("p");
-  text.textContent = (notice.kind === "request" ? notice.title : notice.message).slice(0, 300);
+  text.textContent = notice.message.slice(0, 300);
   const close = document.createElement("button");
   close.type = "button";
   close.className = "quiet";

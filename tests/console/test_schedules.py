@@ -18,6 +18,7 @@ from project.runtime import make_runtime
 from project.storage.memory import memory_store
 from tests.conftest import eventually
 
+pytestmark = pytest.mark.slow
 ADMIN = User("u", "admin", "hash", "admin", 0.0)
 TARGET = LoadTarget("system.ping", {}, 10_000, 1, timeout_s=1.0)
 
