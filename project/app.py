@@ -104,7 +104,7 @@ class _Parts:
         self.clock = clock
         self.runtime = make_runtime(settings.async_mode)
         # In a data folder that another site holds, nothing is touched.
-        self.alone = settings.store_url.startswith(("sqlite:", "memory:"))
+        self.alone = settings.is_alone
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         if self.alone:
             hold(settings.data_dir / "site.lock")

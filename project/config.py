@@ -234,6 +234,11 @@ class Settings:
         return (*listed, self.public_origin.rstrip("/")) if listed and self.public_origin else listed
 
     @property
+    def is_alone(self) -> bool:
+        """Whether no other process can write to the store."""
+        return self.store_url.startswith(("sqlite:", "memory:"))
+
+    @property
     def address_connections(self) -> int:
         """Open connections of one address; 0: no bound. Each may hold a message of a megabyte before it is known."""
         return self.max_connections_per_address or (0 if self.development_logins else USUAL_CONNECTIONS)

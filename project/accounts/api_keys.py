@@ -27,12 +27,12 @@ DAY_S: Final = 86400.0
 class ApiKeys:
     """Makes, finds and revokes keys."""
 
-    def __init__(self, store: KeyStore, audit: Audit, throttle: Throttle, clock: Clock):
+    def __init__(self, store: KeyStore, audit: Audit, throttle: Throttle, clock: Clock, *, alone: bool):
         self._store = store
         self._audit = audit
         self._throttle = throttle
         self._clock = clock
-        self._cache: FreshCache[tuple[ApiKey, User]] = FreshCache(clock)
+        self._cache: FreshCache[tuple[ApiKey, User]] = FreshCache(clock, alone=alone)
 
     def make(
         self, user: User, name: str, scopes: Collection[str], days: float | None, origin: Origin

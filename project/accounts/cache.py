@@ -7,15 +7,19 @@ from typing import Generic, TypeVar
 from project.clock import Clock
 
 FRESH_S = 2.0
+ALONE_FRESH_S = 20.0
+"""Where no other process can end a login, what is remembered is true until this one does."""
 MOST = 10_000
 T = TypeVar("T")
 
 
 class FreshCache(Generic[T]):
-    """Answers by a secret's hash, at most ``FRESH_S`` old. What this process ends is forgotten at once."""
+    """Answers by a secret's hash, at most ``FRESH_S`` old, or, if this process is ``alone`` with its store,
+    ``ALONE_FRESH_S``. What this process ends is forgotten at once."""
 
-    def __init__(self, clock: Clock):
+    def __init__(self, clock: Clock, *, alone: bool):
         self._clock = clock
+        self._fresh_s = ALONE_FRESH_S if alone else FRESH_S
         self._kept: dict[str, tuple[T | None, float]] = {}
         self.endings = 0
 
@@ -35,7 +39,7 @@ class FreshCache(Generic[T]):
             return
         if len(self._kept) >= MOST:
             self._kept.clear()
-        self._kept[key] = (value, self._clock() + FRESH_S)
+        self._kept[key] = (value, self._clock() + self._fresh_s)
 
     def forget_all(self) -> None:
         """Something has ended. That is rare, and asking again is cheap, so all of it is asked again."""

@@ -44,7 +44,7 @@ class Accounts:
         self.audit = Audit(store.audit, clock)
         self.throttle = Throttle(store.throttles, clock)
         self.sessions = Sessions(store.accounts, clock, settings)
-        self.keys = ApiKeys(store.keys, self.audit, self.throttle, clock)
+        self.keys = ApiKeys(store.keys, self.audit, self.throttle, clock, alone=settings.is_alone)
         self.factors = SecondFactors(store.factors, self.audit, self.throttle, clock, site_keys)
         self.people = People(store.accounts, self.sessions, self.keys, self.factors, self.audit, self._hasher, clock)
         self._first_run = FirstRun(store.accounts, self.sessions, self._hasher, clock, settings)

@@ -38,7 +38,7 @@ class Sessions:
         self._clock = clock
         self._idle_s = settings.session_idle_s
         self._max_s = settings.session_max_s
-        self._cache: FreshCache[Login] = FreshCache(clock)
+        self._cache: FreshCache[Login] = FreshCache(clock, alone=settings.is_alone)
         self._listeners: list[Callable[[str], None]] = []
 
     def on_ended(self, listener: Callable[[str], None]) -> None:
