@@ -38,7 +38,9 @@ def app_code(letters: str, now: float) -> str:
 
 @pytest.mark.parametrize(
     ("counter", "code"),
-    enumerate(["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"]),
+    list(
+        enumerate(["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"])
+    ),
 )
 def test_vectors_of_rfc_4226(counter: int, code: str) -> None:
     assert totp.code_at(RFC_SECRET, counter) == code
