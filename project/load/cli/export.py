@@ -2,104 +2,89 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-import click
 from rich.console import Console
 
-from project.load.cli.thresholds import read_thresholds
-from project.load.core import profile
-from project.load.core.profile import Profile
-from project.load.errors import OutputFailed
-from project.load.output.export import FORMATS, Call, Exported
+from project.load.cli.play import Order
+from project.load.core.plan import Plan
+from project.load.errors import BadUsage, OutputFailed
+from project.load.export.artillery import ARTILLERY_MEASURES, artillery_files
+from project.load.export.k6 import K6_MEASURES, k6_files
+from project.load.export.script import SOCKETS, Exported
 from project.load.output.folder import write_atomically
-from project.load.scenarios.scenario import Options
-from project.load.scenarios.table import scenario_named
-from project.load.targets.kinds import read_body, read_headers
-from project.load.targets.services import service_named
+from project.load.permission import allowed_entry, is_loopback
+from project.load.scenarios.changing import people_of
+from project.load.sources import source_of
+from project.load.targets.http import HttpTarget
+from project.load.targets.kinds import kind_of, make_target
 
-SHAPES: Final[dict[str, Callable[[Options], tuple[str, Profile, float]]]] = {
-    "load": lambda given: ("closed", profile.steady(given["users"], given["duration"]), given["think"]),
-    "steady": lambda given: (
-        "open", profile.steady(given["rate"] or given["clients"] / given["message_interval"], given["duration"]), 0.0,
-    ),
-    "ramp": lambda given: (
-        "closed",
-        profile.ramp(given["initial_clients"], given["clients"], given["ramp_steps"], given["step_duration"]),
-        given["message_interval"],
-    ),
-    "spike": lambda given: (
-        "open",
-        profile.spike(
-            given["base_rate"], given["spike_rate"], given["before"], given["spike_duration"], given["after"]
-        ),
-        0.0,
-    ),
-}  # fmt: skip
-"""The scenarios whose load is a shape that other tools have, too."""
+WRITERS: Final[dict[str, Callable[[Exported], Mapping[str, str]]]] = {"k6": k6_files, "artillery": artillery_files}
+MEASURES: Final = {"k6": K6_MEASURES, "artillery": ARTILLERY_MEASURES}
+MESSAGES: Final = 200
+"""So many messages go into a script; users begin at different ones and take them in turn."""
 
 
-def shape_of(name: str, given: Options) -> tuple[str, Profile, float]:
-    """The model, the profile and the pause (s) of a scenario with its options."""
-    return SHAPES[name](scenario_named(name).checked(given))
+def exported(order: Order) -> Exported:
+    """A run as data. Raises BadUsage for what other tools cannot do, RunRefused for what the target may not get."""
+    planner = order.scenario.planner
+    if planner is None:
+        raise BadUsage(f"{order.scenario.name} decides while it runs, so it cannot be a script of another tool")
+    plan = planner(order.options, order.seed)
+    target = order.target
+    kind = kind_of(target)
+    url = target.service.url if target.service is not None else target.url
+    if not is_loopback(url):
+        allowed_entry(url, order.config).caps.check(plan)
+    found = Exported(
+        order.name or order.scenario.name, kind, url, plan, target.headers, target.timeout_s,
+        matching=target.matching, event=target.event, thresholds=order.thresholds,
+    )  # fmt: skip
+    if kind in SOCKETS:
+        return replace(found, messages=_messages(order, plan))
+    made = make_target(target)
+    if not isinstance(made, HttpTarget):
+        raise BadUsage(f"a run against the {kind} cannot be a script; there is a Locust user for it, see the manual")
+    return replace(found, url=made.url.rstrip("/"), calls=made.endpoints, headers=made.headers)
 
 
-@click.command("export")
-@click.argument("scenario", type=click.Choice(list(SHAPES)))
-@click.option("--format", "kind", type=click.Choice(list(FORMATS)), required=True, help="Of the script.")
-@click.option("--url", default="http://localhost:8000", show_default=True, help="The target.")
-@click.option("--service", default="", help="A service of the services' file, instead of --url.")
-@click.option("--method", default="", help="Otherwise POST with a body and GET without.")
-@click.option("--body", default="", help="JSON, or @file.")
-@click.option("--header", multiple=True, help="Name: value; repeatable. It is written into the script.")
-@click.option("--set", "settings", multiple=True, help="An option of the scenario, as users=20; repeatable.")
-@click.option("--thresholds", default="none", show_default=True, help="A profile, or a TOML file.")
-@click.option("--out", type=click.Path(path_type=Path), help="The file; otherwise it is printed.")
-def export_command(
-    scenario: str, kind: str, url: str, service: str, method: str, body: str, header: tuple[str, ...],
-    settings: tuple[str, ...], thresholds: str, out: Path | None,
-) -> None:  # fmt: skip
-    """Write a scenario as a script for k6 or Artillery."""
-    model, shape, think_s = shape_of(scenario, _settings(settings))
-    address, calls = _calls(url, service, method, body, read_headers(header))
-    rules, _ = read_thresholds(thresholds, ())
-    text = FORMATS[kind][1](Exported(scenario, address, calls, model, shape, think_s, rules))
-    if out is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        write_atomically(out, text)
-    except OSError as error:
-        raise OutputFailed(f"Cannot write {out}: {error.strerror}") from error
-    Console(highlight=False, soft_wrap=True).print(f"Written: {out}")
+def _messages(order: Order, plan: Plan) -> list[Mapping[str, Any]]:
+    people = people_of(order.options, order.seed) if order.scenario.name == "realistic" else []
+    word = order.messages or ("realistic" if people else "mixed")
+    sources = source_of(word, order.seed, lambda: people, order.message_bytes)
+    users = max(1, min(MESSAGES, round(plan.profile.highest) if plan.model == "closed" else plan.connections))
+    each = [sources(number) for number in range(users)]
+    taken = [dict(source()) for _ in range(-(-MESSAGES // users)) for source in each]
+    return [{key: value for key, value in message.items() if key != "id"} for message in islice(taken, MESSAGES)]
 
 
-def _settings(settings: tuple[str, ...]) -> dict[str, Any]:
-    found = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals:
-            raise click.UsageError(f"an option is set as users=20, not as {setting!r}")
-        found[name.strip().replace("-", "_")] = value
-    return found
+def write_files(files: Mapping[str, str], folder: Path) -> list[Path]:
+    """Write a script's files. Raises OutputFailed."""
+    written = []
+    for name, text in files.items():
+        path = folder / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, text)
+        except OSError as error:
+            raise OutputFailed(f"Cannot write {path}: {error.strerror}") from error
+        written.append(path)
+    return written
 
 
-def _calls(url: str, service: str, method: str, body: str, headers: dict[str, str]) -> tuple[str, tuple[Call, ...]]:
-    if service:
-        known = service_named(service)
-        calls = tuple(
-            Call(item.method, item.path, item.json, {**known.headers, **item.headers, **headers})
-            for item in known.endpoints
-            for _ in range(item.weight)
-        )
-        return known.url, calls
-    data = json.loads(read_body(body)) if body else None
-    if url.startswith(("ws://", "wss://")):
-        return url, (Call(),)
-    scheme, _, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    verb = (method or ("POST" if body else "GET")).upper()
-    return f"{scheme}://{host}", (Call(verb, (slash + path) or "/", data, headers),)
+def export(order: Order, tool: str, console: Console) -> None:
+    """Write an order as files of a tool into its output folder, and say how they are run."""
+    if order.output is None:
+        raise BadUsage("an export needs --output, a folder")
+    files = WRITERS[tool](exported(order))
+    first, *_ = written = write_files(files, order.output)
+    for path in written:
+        console.print(f"Written: {path}")
+    console.print(f"Run it: {tool} run {first}")
+    left = [rule.metric for rule in order.thresholds if rule.metric not in MEASURES[tool]]
+    if left:
+        console.print(f"⚠ {tool} cannot fail by {', '.join(left)}: left out", style="yellow")

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from project.load.cli.export import export_command
+from project.load.cli.export import WRITERS, export
 from project.load.cli.monitor import monitor_command
 from project.load.cli.options import shared_options
 from project.load.cli.play import Order, play
@@ -138,6 +138,20 @@ def _order(scenario: Scenario, own: dict[str, Any], given: dict[str, Any]) -> Or
         config=config_path(given["config"]),
         message_bytes=given["message_bytes"],
     )
+
+
+@click.command("export", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("tool", type=click.Choice(list(WRITERS)))
+@click.argument("scenario", type=click.Choice([name for name, known in SCENARIOS.items() if known.planner]))
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)  # the scenario's
+def export_command(tool: str, scenario: str, options: tuple[str, ...]) -> None:
+    """Write a scenario, with its own options, as a script of another tool into --output; headers go along."""
+    known = SCENARIOS[scenario]
+    names = {option.name for option in known.options}
+    with _command(known).make_context(scenario, list(options)) as context:
+        given = context.params
+    order = _order(known, {name: value for name, value in given.items() if name in names}, given)
+    export(order, tool, Console(highlight=False, soft_wrap=True))
 
 
 for _scenario in SCENARIOS.values():

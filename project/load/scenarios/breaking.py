@@ -55,18 +55,21 @@ class _Breaking:
             self.conductor.current.stop("finished")
 
 
-async def _stress(conductor: Conductor, options: Options) -> RunRecord:
-    most, steps = options["max_clients"], options["steps"]
+def _stress_plan(options: Options, seed: int) -> Plan:
+    most = options["max_clients"]
     if options["ramp_up"]:
         shape = profile.climb(most, options["ramp_up"], options["hold"])
-        step_s = max(1.0, options["ramp_up"] / steps)
     else:
         initial = min(options["initial_clients"], most)
-        shape = profile.ramp(initial, most, steps, options["step_duration"])
-        step_s = options["step_duration"]
+        shape = profile.ramp(initial, most, options["steps"], options["step_duration"])
+    return Plan("stress", "closed", shape, think_s=options["message_interval"], seed=seed)
+
+
+async def _stress(conductor: Conductor, options: Options) -> RunRecord:
+    ramp_up = options["ramp_up"]
+    step_s = max(1.0, ramp_up / options["steps"]) if ramp_up else options["step_duration"]
     watch = _Breaking(conductor, step_s, options["target_latency"], options["error_threshold"])
-    plan = Plan("stress", "closed", shape, think_s=options["message_interval"], seed=conductor.seed)
-    record = await conductor.run(plan, watchers=(watch.tell,))
+    record = await conductor.run(_stress_plan(options, conductor.seed), watchers=(watch.tell,))
     record.events = watch.events
     good = [event for event in watch.events if not event["over"]]
     record.findings["breaking_point"] = watch.broken or "not reached"
@@ -166,6 +169,7 @@ STRESS: Final = Scenario(
         Option("hold", "float", 0.0, "Seconds to stay there, with --ramp-up.", 0, 86_400),
     ),
     _stress,
+    planner=_stress_plan,
 )
 CAPACITY: Final = Scenario(
     "capacity",

@@ -53,34 +53,44 @@ def profiles_of(clients: int, shares: dict[str, float], seed: int) -> list[str]:
     return chosen
 
 
-async def _realistic(conductor: Conductor, options: Options) -> RunRecord:
-    shares = parse_profiles(options["user_profiles"])
-    chosen = profiles_of(options["clients"], shares, conductor.seed)
+def people_of(options: Options, seed: int) -> list[str]:
+    """The profile of every user of the realistic scenario."""
+    return profiles_of(options["clients"], parse_profiles(options["user_profiles"]), seed)
+
+
+def _realistic_plan(options: Options, seed: int) -> Plan:
     pace, arrive_s = options["pace"], min(options["arrive"], options["duration"])
-    plan = Plan(
+    return Plan(
         "realistic",
         "closed",
         profile.climb(options["clients"], arrive_s, options["duration"] - arrive_s),
-        thinks=tuple(RealisticScenarioGenerator.THINK_S[name] / pace for name in chosen),
-        seed=conductor.seed,
+        thinks=tuple(RealisticScenarioGenerator.THINK_S[name] / pace for name in people_of(options, seed)),
+        seed=seed,
     )
-    conductor.profiles = chosen
-    record = await conductor.run(plan)
-    record.findings["users"] = {name: chosen.count(name) for name in shares}
+
+
+async def _realistic(conductor: Conductor, options: Options) -> RunRecord:
+    conductor.profiles = people_of(options, conductor.seed)
+    record = await conductor.run(_realistic_plan(options, conductor.seed))
+    shares = parse_profiles(options["user_profiles"])
+    record.findings["users"] = {name: conductor.profiles.count(name) for name in shares}
     return record
 
 
-async def _soak(conductor: Conductor, options: Options) -> RunRecord:
+def _soak_plan(options: Options, seed: int) -> Plan:
     rate = options["clients"] / options["message_interval"]
-    plan = Plan(
+    return Plan(
         "soak",
         "open",
         profile.steady(rate, options["duration"]),
         connections=options["clients"],
         spacing=options["arrivals"],
-        seed=conductor.seed,
+        seed=seed,
     )
-    record = await conductor.run(plan)
+
+
+async def _soak(conductor: Conductor, options: Options) -> RunRecord:
+    record = await conductor.run(_soak_plan(options, conductor.seed))
     drift = drift_per_hour(record.series)
     if drift:
         record.findings["drift"] = drift
@@ -89,18 +99,27 @@ async def _soak(conductor: Conductor, options: Options) -> RunRecord:
     return record
 
 
-async def _spike(conductor: Conductor, options: Options) -> RunRecord:
-    before_s, peak_s, after_s = options["before"], options["spike_duration"], options["after"]
-    base, peak = options["base_rate"], options["spike_rate"]
-    plan = Plan(
+def _spike_plan(options: Options, seed: int) -> Plan:
+    return Plan(
         "spike",
         "open",
-        profile.spike(base, peak, before_s, peak_s, after_s),
+        profile.spike(
+            options["base_rate"],
+            options["spike_rate"],
+            options["before"],
+            options["spike_duration"],
+            options["after"],
+        ),
         connections=options["clients"],
         spacing=options["arrivals"],
-        seed=conductor.seed,
+        seed=seed,
     )
-    record = await conductor.run(plan)
+
+
+async def _spike(conductor: Conductor, options: Options) -> RunRecord:
+    before_s, peak_s = options["before"], options["spike_duration"]
+    base, peak = options["base_rate"], options["spike_rate"]
+    record = await conductor.run(_spike_plan(options, conductor.seed))
     record.events = [
         {"at_s": before_s, "what": "spike", "rate": peak},
         {"at_s": before_s + peak_s, "what": "over", "rate": base},
@@ -121,6 +140,7 @@ REALISTIC: Final = Scenario(
         Option("pace", "float", 1.0, "How much faster than people they are.", 0.01, 1000),
     ),
     _realistic,
+    planner=_realistic_plan,
 )
 SOAK: Final = Scenario(
     "soak",
@@ -133,6 +153,7 @@ SOAK: Final = Scenario(
         SPACING,
     ),
     _soak,
+    planner=_soak_plan,
 )
 SPIKE: Final = Scenario(
     "spike",
@@ -147,4 +168,5 @@ SPIKE: Final = Scenario(
         SPACING,
     ),
     _spike,
+    planner=_spike_plan,
 )

@@ -116,6 +116,8 @@ class Conductor:
 
 
 Play = Callable[[Conductor, Options], Awaitable[RunRecord]]
+Planner = Callable[[Options, int], Plan]
+"""The plan of options and a seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ class Scenario:
     play: Play
     profile: str = "none"
     """Thresholds it is judged by when nobody says which."""
+    planner: Planner | None = None
+    """What it does, where that is one plan known beforehand: other tools can do it, too."""
 
     def checked(self, given: Options) -> dict[str, Any]:
         """Defaults with what was given over them. Raises BadUsage, also for what this scenario does not know."""

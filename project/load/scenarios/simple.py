@@ -16,56 +16,57 @@ from project.load.scenarios.scenario import (
     Conductor,
     Option,
     Options,
+    Planner,
+    Play,
     Scenario,
 )
 
 
-async def _steady(conductor: Conductor, options: Options) -> RunRecord:
+def _steady(options: Options, seed: int) -> Plan:
     rate = options["rate"] or options["clients"] / options["message_interval"]
-    return await conductor.run(
-        Plan(
-            "steady",
-            "open",
-            profile.steady(rate, options["duration"]),
-            connections=options["clients"],
-            spacing=options["arrivals"],
-            requests=options["requests"],
-            seed=conductor.seed,
-        )
+    return Plan(
+        "steady",
+        "open",
+        profile.steady(rate, options["duration"]),
+        connections=options["clients"],
+        spacing=options["arrivals"],
+        requests=options["requests"],
+        seed=seed,
     )
 
 
-async def _load(conductor: Conductor, options: Options) -> RunRecord:
-    return await conductor.run(
-        Plan(
-            "load",
-            "closed",
-            profile.steady(options["users"], options["duration"]),
-            think_s=options["think"],
-            requests=options["requests"],
-            rate_limit=options["rps"],
-            seed=conductor.seed,
-        )
+def _load(options: Options, seed: int) -> Plan:
+    return Plan(
+        "load",
+        "closed",
+        profile.steady(options["users"], options["duration"]),
+        think_s=options["think"],
+        requests=options["requests"],
+        rate_limit=options["rps"],
+        seed=seed,
     )
 
 
-async def _burst(conductor: Conductor, options: Options) -> RunRecord:
+def _burst(options: Options, seed: int) -> Plan:
     high = options["burst_size"] / options["message_interval"]
     low = options["idle_rate"]
     length = options["burst_duration"] + options["idle_duration"]
     shape = profile.burst(low, high, options["burst_duration"], options["idle_duration"], length * options["cycles"])
-    plan = Plan(
-        "burst", "open", shape, connections=options["clients"], spacing=options["arrivals"], seed=conductor.seed
-    )
-    return await conductor.run(plan)
+    return Plan("burst", "open", shape, connections=options["clients"], spacing=options["arrivals"], seed=seed)
 
 
-async def _ramp(conductor: Conductor, options: Options) -> RunRecord:
+def _ramp(options: Options, seed: int) -> Plan:
     shape = profile.ramp(
         options["initial_clients"], options["clients"], options["ramp_steps"], options["step_duration"]
     )
-    plan = Plan("ramp", "closed", shape, think_s=options["message_interval"], seed=conductor.seed)
-    return await conductor.run(plan)
+    return Plan("ramp", "closed", shape, think_s=options["message_interval"], seed=seed)
+
+
+def _player(planner: Planner) -> Play:
+    async def play(conductor: Conductor, options: Options) -> RunRecord:
+        return await conductor.run(planner(options, conductor.seed))
+
+    return play
 
 
 REQUESTS: Final = Option("requests", "int", None, "End after so many calls.", 1, 10**9)
@@ -81,7 +82,8 @@ STEADY: Final = Scenario(
         SPACING,
         REQUESTS,
     ),
-    _steady,
+    _player(_steady),
+    planner=_steady,
 )
 LOAD: Final = Scenario(
     "load",
@@ -93,7 +95,8 @@ LOAD: Final = Scenario(
         Option("rps", "float", None, "At most so many calls per second by all users.", 0.001, 1_000_000),
         REQUESTS,
     ),
-    _load,
+    _player(_load),
+    planner=_load,
 )
 BURST: Final = Scenario(
     "burst",
@@ -108,7 +111,8 @@ BURST: Final = Scenario(
         Option("cycles", "int", 3, "Bursts, each with its rest.", 1, 10_000),
         SPACING,
     ),
-    _burst,
+    _player(_burst),
+    planner=_burst,
 )
 RAMP: Final = Scenario(
     "ramp",
@@ -120,5 +124,6 @@ RAMP: Final = Scenario(
         Option("step_duration", "float", 30.0, "Seconds of a step.", 0.05, 86_400),
         Option("message_interval", "float", 1.0, "Seconds a client pauses after an answer, on average.", 0, 3600),
     ),
-    _ramp,
+    _player(_ramp),
+    planner=_ramp,
 )

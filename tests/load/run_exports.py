@@ -1,0 +1,82 @@
+"""Exported scenarios in k6 and Artillery themselves, against the calibration server. Run by ``make test-exports``."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from project.load.cli.main import main
+from tests.load.conftest import Calibration
+
+Start = Callable[..., Calibration]
+TARGETS = {"websocket": "ws", "socketio": "http", "http": "http"}
+DELAY_MS = 20
+OPEN = ("steady", "--clients", "4", "--rate", "40", "--duration", "3")
+CLOSED = ("load", "--users", "4", "--think", "0.05", "--duration", "3")
+RUNS = [pytest.param(flags, kind, id=f"{flags[0]}-{kind}") for flags in (OPEN, CLOSED) for kind in TARGETS]
+
+
+def exported(tool: str, server: Calibration, kind: str, flags: tuple[str, ...], folder: Path) -> Path:
+    url = getattr(server, TARGETS[kind])
+    main(["export", tool, *flags, "--url", url, "--target", kind, "--name", "run", "--output", str(folder)])
+    (script,) = (path for path in folder.iterdir() if path.suffix != ".cjs")
+    return script
+
+
+def run(*command: str) -> None:
+    environment = {**os.environ, "ARTILLERY_DISABLE_TELEMETRY": "true", "K6_NO_USAGE_REPORT": "true"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def arrived(server: Calibration) -> int:
+    """Messages the server has got since it started."""
+    return int(requests.get(server.http + "/_calibration", timeout=10).json()["messages"])
+
+
+@pytest.mark.parametrize(("flags", "kind"), RUNS)
+def test_k6_does_what_the_engine_would(calibration: Start, tmp_path: Path, flags: tuple[str, ...], kind: str) -> None:
+    server = calibration("--delays", str(DELAY_MS))
+    script = exported("k6", server, kind, flags, tmp_path / "out")
+    summary = tmp_path / "summary.json"
+    run("k6", "run", "--quiet", "--summary-export", str(summary), str(script))
+    metrics = json.loads(summary.read_text(encoding="utf-8"))["metrics"]
+    count, times = ("http_reqs", "http_req_duration") if kind == "http" else ("messages_answered", "round_trip")
+    check(int(metrics[count]["count"]), metrics[times]["med"], arrived(server), flags)
+
+
+@pytest.mark.parametrize(("flags", "kind"), RUNS)
+def test_artillery_does_what_the_engine_would(
+    calibration: Start, tmp_path: Path, flags: tuple[str, ...], kind: str
+) -> None:
+    server = calibration("--delays", str(DELAY_MS))
+    script = exported("artillery", server, kind, flags, tmp_path / "out")
+    report = tmp_path / "report.json"
+    run("artillery", "run", "--quiet", "--output", str(report), str(script))
+    whole = json.loads(report.read_text(encoding="utf-8"))["aggregate"]
+    assert not [name for name in whole["counters"] if name.startswith("errors.")]
+    times = whole["summaries"][f"{kind}.response_time"]
+    check(times["count"], times["median"], arrived(server), flags)
+
+
+def check(answered: int, median_ms: float, got: int, flags: tuple[str, ...]) -> None:
+    assert answered == got
+    if flags is OPEN:
+        assert got == pytest.approx(120, abs=4)
+    else:
+        # Four users, each 20 ms and a pause of 50 ms on average, for three seconds.
+        assert 60 < got <= 4 * 3 / 0.045
+    assert median_ms >= DELAY_MS - 1
+
+
+def test_the_tools_are_there() -> None:
+    for tool in ("k6", "artillery"):
+        told = subprocess.run([tool, "version"], capture_output=True, text=True, timeout=60, check=False)
+        assert re.search(r"\d+\.\d+\.\d+", told.stdout)
