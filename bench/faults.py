@@ -137,9 +137,8 @@ def rounds(count: int) -> None:
         found = violations(made.told(), read(made.site.data_dir))
         lost, doubled = (sum(problem.startswith(word) for problem in found) for word in ("lost", "doubled"))
         accepted = sum(sent.outcome == "ok" for sent in made.sent)
-        print(
-            f"  {count} kills of site and worker, {accepted} accepted: {lost} lost, {doubled} doubled, {len(found)} broken"
-        )
+        figures = f"{lost} lost, {doubled} doubled, {len(found)} promises broken"
+        print(f"  {count} kills of site and worker, {accepted} accepted: {figures}")
 
 
 def main() -> None:
