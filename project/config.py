@@ -270,8 +270,8 @@ class Settings:
 
     @property
     def upload_dir(self) -> Path:
-        """Where files are kept, outside the web root."""
-        return self.data_dir / "files"
+        """Where files are kept, outside the web root; whole, for Flask looks for a relative path beside its own code."""
+        return self.data_dir.resolve() / "files"
 
     def with_port(self, port: int) -> Settings:
         """The same settings on another port."""
