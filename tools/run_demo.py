@@ -98,13 +98,16 @@ def answers(host: str) -> bool:
     """Whether the site is up."""
     try:
         return requests.get(f"{host}/healthz", timeout=2).ok
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 
 def connected(host: str, space_id: str) -> bool:
     """Whether the space has its worker."""
-    return bool(requests.get(f"{host}/websockets/space/{space_id}/status", timeout=ASK_S).json()["connected"])
+    try:
+        return bool(requests.get(f"{host}/websockets/space/{space_id}/status", timeout=ASK_S).json()["connected"])
+    except requests.Timeout:
+        return False
 
 
 def make_space(host: str) -> str:
