@@ -1,10 +1,12 @@
-"""Exported scenarios in k6 and Artillery themselves, against the calibration server. Run by ``make test-exports``."""
+"""Exported scenarios in k6 and Artillery themselves, and Locust at the relay. Run by ``make test-exports``."""
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
+import sqlite3
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 import requests
 
 from project.load.cli.main import main
+from tests.conftest import LiveSite, Process
 from tests.load.conftest import Calibration
 
 Start = Callable[..., Calibration]
@@ -80,3 +83,41 @@ def test_the_tools_are_there() -> None:
     for tool in ("k6", "artillery"):
         told = subprocess.run([tool, "version"], capture_output=True, text=True, timeout=60, check=False)
         assert re.search(r"\d+\.\d+\.\d+", told.stdout)
+
+
+def test_locust_drives_the_relay_and_keeps_nothing_in_safe_mode(
+    own_site: LiveSite, start_mock: Callable[..., Process], tmp_path: Path
+) -> None:
+    own_site.start()
+    own_site.make_space("Locust")
+    start_mock(own_site.host, "Locust", "--min-seconds", "0", "--max-seconds", "0")
+    assert relayed(own_site, tmp_path / "kept") > 3
+    rows = rows_of(own_site)
+    assert rows > 3
+    assert relayed(own_site, tmp_path / "safe", "--safe") > 3
+    assert rows_of(own_site) == rows
+
+
+def rows_of(site: LiveSite) -> int:
+    with sqlite3.connect(site.data_dir / "spaces.db") as database:
+        (count,) = database.execute("select count(*) from requests").fetchone()
+    return int(count)
+
+
+def test_a_failed_threshold_fails_the_tools_run(calibration: Start, tmp_path: Path) -> None:
+    server = calibration("--delays", str(DELAY_MS))
+    for tool in ("k6", "artillery"):
+        flags = (*CLOSED, "--threshold", "p95_ms<1")
+        script = exported(tool, server, "websocket", flags, tmp_path / tool)
+        done = subprocess.run([tool, "run", str(script)], capture_output=True, timeout=100, check=False)
+        assert done.returncode != 0, done.stdout
+
+
+def relayed(site: LiveSite, prefix: Path, *flags: str) -> int:
+    """Requests that Locust got results of in a few seconds."""
+    run("locust", "-f", "examples/locust_relay.py", "--host", site.host, "--space", "Locust", "--headless",
+        "-u", "4", "-r", "4", "-t", "6s", "--csv", str(prefix), *flags)  # fmt: skip
+    with Path(f"{prefix}_stats.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = (row for row in csv.DictReader(file) if row["Type"] == "RELAY")
+    assert row["Failure Count"] == "0"
+    return int(row["Request Count"])
