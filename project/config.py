@@ -270,7 +270,7 @@ class Settings:
 
     @property
     def upload_dir(self) -> Path:
-        """Where files are kept, outside the web root; whole, for Flask looks for a relative path beside its own code."""
+        """Where files are kept, outside the web root; absolute, for Flask looks for others beside its own code."""
         return self.data_dir.resolve() / "files"
 
     def with_port(self, port: int) -> Settings:

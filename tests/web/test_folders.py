@@ -18,7 +18,8 @@ def test_files_come_back_from_a_relative_data_folder(tmp_path: Path) -> None:
     mock = None
     try:
         space_id = site.make_space("Relative", ws_enable_file_upload="on")
-        mock = Process("mock_app.py", "--host", site.host, "--spaces", "Relative", "--min-seconds", "0", "--max-seconds", "0")
+        seconds = ("--min-seconds", "0", "--max-seconds", "0")
+        mock = Process("mock_app.py", "--host", site.host, "--spaces", "Relative", *seconds)
         mock.says("Request processor started")
         user = site.login("testuser", "testpass123")
         form = {"prompt": "here it is"}
