@@ -121,3 +121,24 @@ def relayed(site: LiveSite, prefix: Path, *flags: str) -> int:
         (row,) = (row for row in csv.DictReader(file) if row["Type"] == "RELAY")
     assert row["Failure Count"] == "0"
     return int(row["Request Count"])
+
+
+@pytest.mark.parametrize("tool", ["k6", "artillery"])
+def test_uploads_are_marked_and_end_at_a_backend_that_keeps_them(
+    own_site: LiveSite, calibration: Start, tmp_path: Path, tool: str
+) -> None:
+    flags = ("upload", "--batch-size", "20", "--concurrency", "2", "--duration", "2")
+    own_site.start()
+    session = own_site.login()
+    cookie = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
+    main(["export", tool, *flags, "--url", f"{own_site.host}/clients/upload/process/", "--header", f"Cookie: {cookie}",
+          "--name", "run", "--output", str(tmp_path / "safe")])  # fmt: skip
+    (script,) = (path for path in (tmp_path / "safe").iterdir() if path.suffix != ".cjs")
+    run(tool, "run", str(script))
+    assert session.get(f"{own_site.host}/clients/batches/", timeout=10).json()["batches"] == []
+    server = calibration()
+    main(["export", tool, *flags, "--url", f"{server.http}/clients/upload/process/", "--name", "run", "--output",
+          str(tmp_path / "unsafe")])  # fmt: skip
+    (script,) = (path for path in (tmp_path / "unsafe").iterdir() if path.suffix != ".cjs")
+    subprocess.run([tool, "run", str(script)], capture_output=True, timeout=100, check=False)
+    assert arrived(server) <= 2

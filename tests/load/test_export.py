@@ -154,3 +154,15 @@ def test_thresholds_are_the_tools_own_where_it_has_such(tmp_path: Path, capsys: 
     config = artillery_of(tmp_path / "artillery", "load", *WS, *rules)["config"]
     assert config["ensure"] == {"thresholds": [{"websocket.response_time.p95": 500}]}
     assert "artillery cannot fail by error_percent, lost: left out" in capsys.readouterr().out
+
+
+def test_uploads_are_one_batch_that_must_not_be_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("upload", "--batch-size", "7", "--url", "http://127.0.0.1:1/clients/upload/process/", "--name", "run")
+    options, run = k6_of(tmp_path / "k6", *flags, "--auth-token", "key")
+    (call,) = run["calls"]
+    assert run["safe"] is True
+    assert (call["headers"]["X-Load-Test"], call["headers"]["Authorization"]) == ("true", "Bearer key")
+    assert call["body"].count("@") == 7
+    assert options["thresholds"] == {"http_req_failed": ["rate<=0.05"], "http_req_duration": ["avg<=30000"]}
+    assert ended("k6", *flags, "--upload-username", "me", "--output", str(tmp_path / "no")) == 2
+    assert "a script cannot log in" in capsys.readouterr().err

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
 from project.load.cli.play import Order
 from project.load.core.plan import Plan
-from project.load.errors import BadUsage, OutputFailed
+from project.load.core.thresholds import Threshold
+from project.load.errors import BadUsage, OutputFailed, RunRefused
 from project.load.export.artillery import ARTILLERY_MEASURES, artillery_files
 from project.load.export.k6 import K6_MEASURES, k6_files
 from project.load.export.script import SOCKETS, Exported
 from project.load.output.folder import write_atomically
-from project.load.permission import allowed_entry, is_loopback
+from project.load.permission import allowed_entry, has_proof, is_loopback
 from project.load.scenarios.changing import people_of
+from project.load.scenarios.upload import UPLOAD, preset_of
 from project.load.sources import source_of
-from project.load.targets.http import HttpTarget
+from project.load.targets.http import Endpoint, HttpTarget
 from project.load.targets.kinds import kind_of, make_target
+from project.load.targets.uploads import SAFE, prepared
 
 WRITERS: Final[dict[str, Callable[[Exported], Mapping[str, str]]]] = {"k6": k6_files, "artillery": artillery_files}
 MEASURES: Final = {"k6": K6_MEASURES, "artillery": ARTILLERY_MEASURES}
@@ -42,14 +48,39 @@ def exported(order: Order) -> Exported:
         allowed_entry(url, order.config).caps.check(plan)
     found = Exported(
         order.name or order.scenario.name, kind, url, plan, target.headers, target.timeout_s,
-        matching=target.matching, event=target.event, thresholds=order.thresholds,
+        matching=target.matching, event=target.event, thresholds=_limits(order),
     )  # fmt: skip
+    if order.scenario is UPLOAD:
+        return _uploads(found, order)
     if kind in SOCKETS:
         return replace(found, messages=_messages(order, plan))
     made = make_target(target)
     if not isinstance(made, HttpTarget):
         raise BadUsage(f"a run against the {kind} cannot be a script; there is a Locust user for it, see the manual")
     return replace(found, url=made.url.rstrip("/"), calls=made.endpoints, headers=made.headers)
+
+
+def _limits(order: Order) -> tuple[Threshold, ...]:
+    """The thresholds that can be failed: some only warn."""
+    return tuple(rule for rule in order.thresholds if math.isfinite(rule.warning))
+
+
+def _uploads(found: Exported, order: Order) -> Exported:
+    """One batch of records, again and again, marked as a load test."""
+    options = order.options
+    if options["upload_username"]:
+        raise BadUsage("a script cannot log in: export with --auth-token or --header")
+    if not is_loopback(found.url) and not has_proof(allowed_entry(found.url, order.config)):
+        raise RunRefused(f"There is no proof that {found.url} stores nothing of a load test; run verify first")
+    ((body, content_type),) = prepared(preset_of(options).batch_size, 1, order.seed, options["file_type"])
+    headers = {**SAFE, "Content-Type": content_type, **found.headers}
+    if token := options["auth_token"] or os.environ.get("AUTH_TOKEN", ""):
+        headers["Authorization"] = f"Bearer {token}"
+    parts = urlsplit(found.url)
+    call = Endpoint(parts.path or "/", "POST", body=body)
+    return replace(
+        found, kind="http", url=f"{parts.scheme}://{parts.netloc}", calls=(call,), headers=headers, safe=True
+    )
 
 
 def _messages(order: Order, plan: Plan) -> list[Mapping[str, Any]]:
@@ -85,6 +116,6 @@ def export(order: Order, tool: str, console: Console) -> None:
     for path in written:
         console.print(f"Written: {path}")
     console.print(f"Run it: {tool} run {first}")
-    left = [rule.metric for rule in order.thresholds if rule.metric not in MEASURES[tool]]
+    left = [rule.metric for rule in _limits(order) if rule.metric not in MEASURES[tool]]
     if left:
         console.print(f"⚠ {tool} cannot fail by {', '.join(left)}: left out", style="yellow")

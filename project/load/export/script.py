@@ -33,6 +33,8 @@ class Exported:
     messages: Sequence[Mapping[str, Any]] = ()
     matching: Matching = "id"
     event: str = "message"
+    safe: bool = False
+    """Every answer must say that it was a load test and kept nothing; otherwise the run ends."""
     thresholds: Sequence[Threshold] = ()
     """What fails the run; each tool takes those it has a word for."""
 
@@ -103,6 +105,7 @@ def data_of(exported: Exported) -> str:
         "drain_s": plan.drain_s,
     }
     if exported.kind == "http":
+        run["safe"] = exported.safe
         run["calls"] = [
             {
                 "method": call.method,

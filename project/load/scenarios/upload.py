@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from project.load.core import profile
@@ -60,6 +60,13 @@ def _number(name: str, default: float) -> float:
     return value
 
 
+def upload_plan(options: Options, seed: int) -> Plan:
+    """So many users for so long, each waiting for its answer."""
+    preset = preset_of(options)
+    shape = profile.steady(preset.users, preset.minutes * 60)
+    return Plan("upload", "closed", shape, requests=options["requests"], seed=seed)
+
+
 async def _upload(conductor: Conductor, options: Options) -> RunRecord:
     preset = preset_of(options)
     target = UploadTarget(
@@ -81,10 +88,7 @@ async def _upload(conductor: Conductor, options: Options) -> RunRecord:
         if NOT_SAFE in progress.errors:
             conductor.stop("target_unsafe")
 
-    plan = Plan(
-        "upload", "closed", profile.steady(preset.users, preset.minutes * 60), requests=options["requests"],
-        drain_s=conductor.timeout_s, seed=conductor.seed,
-    )  # fmt: skip
+    plan = replace(upload_plan(options, conductor.seed), drain_s=conductor.timeout_s)
     record = await conductor.run(plan, target=target, watchers=(stop_when_unsafe,))
     record.findings["records"] = _records(target, record, preset)
     return record
@@ -114,4 +118,5 @@ UPLOAD: Final = Scenario(
     ),
     _upload,
     profile="uploads",
+    planner=upload_plan,
 )
