@@ -107,6 +107,7 @@ def test_users_come_and_stay_in_artillery(tmp_path: Path) -> None:
     ("arguments", "code", "says"),
     [
         (("k6", "capacity", *WS), 2, "'capacity' is not one of"),
+        ((), 2, "Choose from: k6, artillery"),
         (("vegeta", "steady", *WS), 2, "'vegeta' is not one of"),
         (("k6", "steady", *WS, "--clients", "0"), 2, "--clients must be a number from 1"),
         (("k6", "steady", *WS, "--nonsense"), 2, "No such option"),
@@ -120,7 +121,8 @@ def test_users_come_and_stay_in_artillery(tmp_path: Path) -> None:
 def test_what_cannot_be_a_script_is_one_line(
     arguments: tuple[str, ...], code: int, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ended(*arguments, "--output", str(tmp_path / "out"), "--config", str(tmp_path / "load.toml")) == code
+    shared = ("--output", str(tmp_path / "out"), "--config", str(tmp_path / "load.toml"))
+    assert ended(*arguments, *(shared if arguments else ())) == code
     told = capsys.readouterr().err
     assert says in told
     assert told.count("\n") == 1

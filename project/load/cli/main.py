@@ -140,7 +140,7 @@ def _order(scenario: Scenario, own: dict[str, Any], given: dict[str, Any]) -> Or
     )
 
 
-@click.command("export", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.command("export", context_settings={"allow_interspersed_args": False})
 @click.argument("tool", type=click.Choice(list(WRITERS)))
 @click.argument("scenario", type=click.Choice([name for name, known in SCENARIOS.items() if known.planner]))
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)  # the scenario's
@@ -188,7 +188,7 @@ def main(arguments: list[str] | None = None) -> None:
     except click.Abort:
         sys.exit(130)
     except click.ClickException as error:
-        _fail(error.format_message(), 2)
+        _fail(" ".join(error.format_message().split()), 2)
     except LoadError as error:
         _fail(error.message, error.exit_code)
 
