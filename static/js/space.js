@@ -10,13 +10,16 @@ const list = document.getElementById("requests");
 const form = document.getElementById("ask");
 const askedAt = list.dataset.askAt;
 const cards = new Map();
-const asking = form && new Ask(form, (id, prompt) => {
+const asking = form && new Ask(form, put);
+
+/** One more request, above the others. */
+function put(id, prompt) {
   document.getElementById("none").hidden = true;
   const place = document.createElement("div");
   list.prepend(place);
   add(place, id, prompt);
   live.refresh();
-});
+}
 
 function again() {
   if (asking) return (prompt) => asking.fill(prompt);
@@ -30,6 +33,16 @@ function add(place, id, prompt) {
 
 // The newest comes last in the map, as it does when it is added later.
 for (const place of [...list.querySelectorAll("[data-request]")].reverse()) add(place, place.dataset.request, place.dataset.prompt);
+
+/** The browser goes back to the page as it was first told: what was asked since is added. */
+async function catchUp() {
+  const answer = await fetch(location.href, { cache: "no-store" }).catch(() => null);
+  if (!answer?.ok) return;
+  const told = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const { dataset } of [...told.querySelectorAll("#requests > [data-request]")].reverse()) {
+    if (!cards.has(dataset.request)) put(dataset.request, dataset.prompt);
+  }
+}
 
 /** Those that run before those that wait, the oldest first: it is theirs that changes fastest. */
 function openRequests() {
@@ -95,3 +108,5 @@ function showTrouble(id, status) {
   card?.showTrouble(words(status === 401 ? "login" : status === 404 ? "gone" : "unreachable"));
   if (card && status === 404) card.gone = true;
 }
+
+if (asking && performance.getEntriesByType("navigation")[0]?.type === "back_forward") catchUp();

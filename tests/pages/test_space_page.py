@@ -289,3 +289,19 @@ def test_site_killed_and_back(own_site: LiveSite, start_worker: StartWorker, ope
     expect(page.locator("#badge")).to_have_text("✓ Connected")
     expect(page.locator("#send")).to_be_enabled()
     expect(page.locator("#prompt")).to_have_value("written meanwhile")
+
+
+def test_going_back_finds_what_was_asked_since_the_page_was_opened(
+    site: LiveSite, start_worker: StartWorker, page: Page
+) -> None:
+    space_id = serve(site, start_worker, "Left and found")
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    for prompt in ("first", "second"):
+        ask(page, prompt)
+        expect(page.locator(".request .answer").first).to_have_text(prompt)
+    page.fill("#prompt", "a draft")
+    page.goto(f"{site.host}/requests")
+    page.go_back()
+    expect(page.locator(".request .request-prompt")).to_have_text(["second", "first"])
+    expect(page.locator("#none")).to_be_hidden()
+    expect(page.locator("#prompt")).to_have_value("a draft")
