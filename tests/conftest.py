@@ -249,9 +249,12 @@ def start_mock() -> Iterator[Callable[..., Process]]:
         mock.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A real Chromium; ``make test`` says where it is."""
+    """A real Chromium; ``make test`` says where it is.
+
+    Not for longer than a module: while it is driven, an event loop runs here, beside which no test can run one.
+    """
     path = os.environ.get("SPACES_TEST_BROWSER")
     if not path:
         pytest.fail("SPACES_TEST_BROWSER is not set: run the tests by `make test`, which finds or installs a browser")
