@@ -97,9 +97,11 @@ def logout_page() -> str:
 @blueprint.post("/logout")
 @policy("public", always=True)
 def logout() -> Response:
-    """End the login, here and on the server."""
+    """End the login, here and on the server; going back shows nothing of it."""
     _end_login()
-    return take_session(redirect("/"))
+    response = take_session(redirect("/"))
+    response.headers["Clear-Site-Data"] = '"cache"'
+    return response
 
 
 def _form(template: str, error: SpacesError, username: str = "") -> Response:

@@ -305,3 +305,11 @@ def test_going_back_finds_what_was_asked_since_the_page_was_opened(
     expect(page.locator(".request .request-prompt")).to_have_text(["second", "first"])
     expect(page.locator("#none")).to_be_hidden()
     expect(page.locator("#prompt")).to_have_value("a draft")
+
+
+def test_going_back_after_logging_out_shows_nothing_of_the_login(site: LiveSite, page: Page) -> None:
+    page.goto(f"{site.host}/requests")
+    page.locator("header").get_by_text("Log out").click()
+    page.wait_for_url(f"{site.host}/")
+    page.go_back()
+    page.wait_for_url(re.compile("/login"))
