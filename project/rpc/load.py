@@ -184,6 +184,7 @@ class LoadTests:
             alerts = regressions(whole(baseline), whole(ended))
             ended = replace(ended, alerts=alerts, compared_to=baseline.id)
         self._store.change(ended)
+        self._known = None  # its key is good for nothing from now on
         if ended.alerts:
             text = f"{run.target.method}: {', '.join(ended.alerts)} worse than run {ended.compared_to}"
             self._inbox.tell_admins(f"Load run {run.id} is worse than its baseline", text, {"run_id": run.id})

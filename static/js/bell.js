@@ -1,5 +1,6 @@
 // What came to a person: the bell's count, and a word on the page at once. One stream a page: that of the page itself
 // where it has one (live.js tells of it), else our own.
+import { keep, recall } from "./keep.js";
 import { keepSpaceFresh } from "./revision.js";
 
 const bell = document.getElementById("bell");
@@ -72,20 +73,25 @@ function readShown() {
   }
 }
 
-const seen = () => Number(sessionStorage.getItem("notices-seen") ?? -1);
+let seen = Number(recall("tab", "notices-seen") ?? -1);
+
+function nowSeen(seq) {
+  seen = seq;
+  keep("tab", "notices-seen", String(seq));
+}
 
 /** Tell of a notice, once in this tab. */
 function tell(notice) {
-  if (notice.seq <= seen()) return;
-  sessionStorage.setItem("notices-seen", notice.seq);
+  if (notice.seq <= seen) return;
+  nowSeen(notice.seq);
   toast(notice);
   document.dispatchEvent(new CustomEvent("notice", { detail: notice }));
 }
 
 /** What came while no stream was open: between two pages, or while one stream took the place of another. */
 async function catchUp(newest) {
-  if (seen() < 0) sessionStorage.setItem("notices-seen", newest);
-  if (newest <= seen()) return;
+  if (seen < 0) nowSeen(newest);
+  if (newest <= seen) return;
   const answer = await fetch("/inbox", { headers: { Accept: "application/json" } }).catch(() => null);
   if (!answer?.ok) return;
   const { notices } = await answer.json();
