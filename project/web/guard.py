@@ -55,6 +55,9 @@ MOST_HEADER_BYTES: Final = 32 * 1024
 SOCKET_PATH: Final = "/socket.io"
 
 
+SOCKET_ONLY: Final = "There is only a WebSocket here: a Socket.IO client connects with transports=['websocket']"
+
+
 class Guard:
     """WSGI middleware; see the module."""
 
@@ -77,6 +80,9 @@ class Guard:
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             present = {name.lower() for name, _ in headers}
             added = [(name, value) for name, value in self._headers if name.lower() not in present]
+            if "cache-control" not in present and _is_page(headers):
+                # A page tells of a person: nobody else's cache may keep it, and one's own asks before it shows it.
+                added.append(("Cache-Control", "private, no-cache"))
             return start_response(status, [*headers, *added], *rest)
 
         error = self.refusal(environ)
@@ -162,14 +168,14 @@ class Guard:
         if path != SOCKET_PATH and not path.startswith(f"{SOCKET_PATH}/"):
             return None
         upgrades = "upgrade" in environ.get("HTTP_CONNECTION", "").lower()
-        asked = parse_qs(environ.get("QUERY_STRING", ""), max_num_fields=20) if upgrades else {}
+        asked = _query(environ) if upgrades else {}
         is_websocket = (
             environ["REQUEST_METHOD"] == "GET"
             and environ.get("HTTP_UPGRADE", "").lower() == "websocket"
             and "HTTP_SEC_WEBSOCKET_KEY" in environ
             and asked.get("transport") == ["websocket"]
         )
-        return None if is_websocket else Missing()
+        return None if is_websocket else Missing(SOCKET_ONLY)
 
     def _address(self, environ: Environ) -> str:
         """Who is calling, by what the outermost of our own proxies says: what stands before it anybody may write."""
@@ -223,3 +229,15 @@ def _refuse(error: SpacesError, environ: Environ, start: StartResponse) -> Itera
         headers.append(("Retry-After", str(max(1, math.ceil(error.retry_after_s)))))
     start(f"{error.status} {HTTPStatus(error.status).phrase}", headers)
     return [body]
+
+
+def _is_page(headers: list[tuple[str, str]]) -> bool:
+    return any(name.lower() == "content-type" and value.startswith("text/html") for name, value in headers)
+
+
+def _query(environ: Environ) -> dict[str, list[str]]:
+    """The fields of the query; none if there are more than any client sends."""
+    try:
+        return parse_qs(environ.get("QUERY_STRING", ""), max_num_fields=20)
+    except ValueError:
+        return {}
