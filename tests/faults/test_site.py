@@ -24,6 +24,8 @@ from tests.faults.checker import Sent
 from tests.faults.world import Crowd, World
 
 pytestmark = pytest.mark.slow
+CROWD = 50
+"""Workers of one space; a space takes at most 64."""
 
 
 def submit(world: World, user: requests.Session, **more: Any) -> requests.Response:
@@ -83,13 +85,16 @@ def test_14_a_locked_database_holds_up_nobody_who_needs_none(world: World) -> No
 
 def test_19_a_crowd_of_workers_comes_back_after_a_kill(world: World) -> None:
     count = int(os.environ.get("SPACES_FAULT_WORKERS", "40"))
-    world.begin(ws_max_workers=str(count))
+    world.begin()
+    for number in range(0, count, CROWD):
+        world.site.make_space(f"Crowd {number // CROWD}", ws_max_workers=str(CROWD))
     clients = [socketio.Client(reconnection_delay=0.2, reconnection_delay_max=2) for _ in range(count)]
     back = threading.Semaphore(0)
     for number, client in enumerate(clients):
 
         def on_connect(client: socketio.Client = client, number: int = number) -> None:
-            client.emit("register", {"space_name": "Faults", "worker_id": f"w{number}", "boot_id": "b", "protocol": 2})
+            space = f"Crowd {number // CROWD}"
+            client.emit("register", {"space_name": space, "worker_id": f"w{number}", "boot_id": "b", "protocol": 2})
 
         client.on("connect", on_connect)
         client.on("register_response", lambda body: back.release() if body["success"] else None)
