@@ -56,7 +56,8 @@ class UnstoredRequests:
         self._remove_files = remove_files
         self._most = most
         self._keep_s = keep_s
-        self._here: set[str] = set()
+        self._here: dict[str, str] = {}
+        """Space ids by request id, of everything in memory."""
 
     def submit(self, command: Submit) -> Submitted:
         """See the port; in safe mode QueueFull also when as many as are allowed are in memory."""
@@ -67,7 +68,7 @@ class UnstoredRequests:
         if len(self._here) >= self._most:
             raise QueueFull("As many requests in safe mode as are allowed are here already", retry_after_s=FULL_RETRY_S)
         submitted = self._memory.submit(command)
-        self._here.add(submitted.request.id)
+        self._here[submitted.request.id] = submitted.request.space_id
         return submitted
 
     def claim(self, command: Claim) -> tuple[Request, ...]:
@@ -166,8 +167,7 @@ class UnstoredRequests:
 
     def forget(self, request_id: str) -> Purged:
         """See the port."""
-        self._here.discard(request_id)
-        return self._of(request_id).forget(request_id)
+        return self._left(self._of(request_id).forget(request_id))
 
     def purge(self, space_id: str | None, *, before: float, limit: int) -> Purged:
         """See the port; only what is stored."""
@@ -210,11 +210,15 @@ class UnstoredRequests:
         return self._memory if is_safe(request_id) else self._stored
 
     def _forget(self, before: float) -> None:
-        for space_id in {request.space_id for key in tuple(self._here) if (request := self._memory.get(key))}:
-            gone = self._memory.purge(space_id, before=before, limit=FORGET_AT_ONCE)
-            self._here.difference_update(gone.request_ids)
+        for space_id in set(self._here.values()):
+            gone = self._left(self._memory.purge(space_id, before=before, limit=FORGET_AT_ONCE))
             if gone.file_ids:
                 self._remove_files(gone.file_ids)
+
+    def _left(self, gone: Purged) -> Purged:
+        for request_id in gone.request_ids:
+            self._here.pop(request_id, None)
+        return gone
 
 
 def _only(command: Resume, *, safe: bool) -> Resume:

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 class Proxy:
     """Passes bytes on to ``port`` until told otherwise.
 
-    ``hold_up`` keeps what goes to the site, ``hold_down`` what comes from it: the connections stay open, and nothing
-    arrives any more. What is held is passed on when it is let go again.
+    What is held stays where it is: the connections are open, and nothing arrives that way any more until it is let go.
     """
 
     def __init__(self, port: int):
