@@ -14,6 +14,7 @@ import requests
 
 from tests.conftest import LiveSite, Process, eventually
 from tests.relay.socket_client import Connect, v2
+from tests.tcp import Listener, pump
 
 pytestmark = pytest.mark.slow
 
@@ -71,31 +72,15 @@ def test_a_next_attempt_begins_without_files(site: LiveSite, connect: Connect) -
     assert (status["attempt"], names(status)) == (2, ["b.txt"])
 
 
-class Lossy:
+class Lossy(Listener):
     """A line to the site that forwards everything, but swallows the answer to the first file that is returned."""
 
     def __init__(self, port: int):
         self._port = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
         self.swallowed = 0
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(near,), daemon=True).start()
-
-    def _serve(self, near: socket.socket) -> None:
+    def serve(self, near: socket.socket) -> None:
         far = socket.create_connection(("127.0.0.1", self._port))
         first = near.recv(65536)
         far.sendall(first)
@@ -106,15 +91,6 @@ class Lossy:
             near.shutdown(socket.SHUT_RDWR)
         else:
             pump(far, near)
-
-
-def pump(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while data := source.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        target.close()
 
 
 @pytest.fixture

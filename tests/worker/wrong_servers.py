@@ -14,6 +14,7 @@ import pytest
 import trustme
 from engineio.socket import Socket
 
+from tests.tcp import Listener, pump
 from tests.worker.site import FakeSite
 
 HEALTHY = (200, {"Content-Type": "application/json"}, b'{"status":"ok","success":true}')
@@ -118,32 +119,16 @@ class Silent:
                 near.sendall(self._says)
 
 
-class Proxy:
+class Proxy(Listener):
     """An HTTP proxy that tunnels everything to one port, whatever name is asked for; or answers with ``refuses``."""
 
     def __init__(self, port: int, refuses: bytes = b""):
         self._port = port
         self._refuses = refuses
         self.asked: list[str] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(near,), daemon=True).start()
-
-    def _serve(self, near: socket.socket) -> None:
+    def serve(self, near: socket.socket) -> None:
         first = near.recv(65536)
         if not first:
             return
@@ -157,14 +142,5 @@ class Proxy:
             near.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:
             far.sendall(first)
-        threading.Thread(target=_pump, args=(near, far), daemon=True).start()
-        _pump(far, near)
-
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while data := source.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        target.close()
+        threading.Thread(target=pump, args=(near, far), daemon=True).start()
+        pump(far, near)
