@@ -13,6 +13,8 @@ V1_WINDOW: Final = 2
 MAX_DEPTH: Final = 32
 MAX_NAME_CHARS: Final = 200
 MAX_TEXT_CHARS: Final = 200_000
+LIVE_TEXT_CHARS: Final = 200_000
+"""Of an attempt's live text no more is kept; the result has to have the whole."""
 SAFE_INTEGER: Final = 2**53 - 1
 FAILURES: Final = ("handler_crashed", "transfer_failed")
 """Why a worker may say that a request failed, where its model cannot be blamed."""

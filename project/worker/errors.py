@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from project.errors import SpacesError
 
+FINAL = frozenset({"stale_lease", "request_not_found"})
+"""Answers of the site after which an attempt is nobody's any more."""
+UNUSABLE = frozenset({"invalid_message", "message_too_large", "too_large"})
+"""Answers to a message that the site cannot take in any form."""
+
 
 class WorkerError(SpacesError):
     """The worker cannot go on."""

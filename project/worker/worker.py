@@ -18,7 +18,7 @@ from project.worker.backoff import retries
 from project.worker.calling import Handler
 from project.worker.chunks import Chunks
 from project.worker.connection import Connection
-from project.worker.errors import ConnectionFailed, RegistrationRefused, StateUnavailable
+from project.worker.errors import FINAL, UNUSABLE, ConnectionFailed, RegistrationRefused, StateUnavailable
 from project.worker.events import WorkerEvents
 from project.worker.execution import Isolation, executors_of
 from project.worker.job import Job
@@ -39,8 +39,6 @@ LAST_WORDS_S = 5.0
 PARTING_S = 30.0
 """How long a worker that is to end waits for a site that is not there, with a file to fetch or to return."""
 DEAF_S = 30.0
-FINAL = frozenset({"stale_lease", "request_not_found"})
-UNUSABLE = frozenset({"invalid_message", "message_too_large", "too_large"})
 
 
 class Worker:
@@ -185,6 +183,7 @@ class Worker:
 
     def _serve_once(self) -> None:
         self._watcher.connecting(self._host, self._space)
+        self._chunks.pause()
         self._connection.open()
         try:
             self._watcher.connected()
@@ -215,6 +214,7 @@ class Worker:
         self._watcher.registered(response)
         if self._draining:
             self._connection.emit(events.DRAIN, {})
+        self._chunks.resume()
         for message in self._outbox.due(everything=True):
             self._send_result(message)
 
@@ -283,9 +283,9 @@ class Worker:
             self._watcher.progressed(job, percent, message)
             self._reports.put(job, percent, message[:MOST_MESSAGE_CHARS])
 
-    def _send_chunk(self, job: Job, number: int, text: str) -> None:
+    def _send_chunk(self, job: Job, number: int, text: str, answer: Callable[[Any], None]) -> None:
         message = {"request_id": job.id, "lease_id": job.lease_id, "seq": number, "text": text}
-        self._connection.emit(events.CHUNK, message)
+        self._connection.emit(events.CHUNK, message, answer)
 
     def _keep(self, job: Job, outcome: Outcome) -> None:
         self._outbox.put(_result(job, outcome))
@@ -315,11 +315,13 @@ class Worker:
             answer = answer if isinstance(answer, dict) else {}
             code = str(answer.get("code") or "")
             if answer.get("ok"):
+                self._chunks.forget(request_id)
                 if self._outbox.settle(message):
                     self._watcher.recorded(request_id)
             elif code not in FINAL | UNUSABLE:
                 log.warning("the site cannot take the result of %s now (%s); it is sent again", request_id, code)
             elif self._outbox.settle(message):
+                self._chunks.forget(request_id)
                 self._watcher.rejected(request_id, code, str(answer.get("message") or ""))
                 if code in UNUSABLE:
                     self._replace_unusable(message, answer)

@@ -101,8 +101,12 @@ def test_samples_are_python() -> None:
             compile(sample, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
-def test_promises_name_tests_that_exist() -> None:
-    text = (ROOT / "docs" / "explanation" / "promises.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["promises", "faults"])
+def test_promises_name_tests_that_exist(page: str) -> None:
+    text = (ROOT / "docs" / "explanation" / f"{page}.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?!promise |fault |---)(.+?) \| (.+?) \|$", text, re.MULTILINE)
+    assert len(rows) > 10
+    assert [row for row in rows if "`tests/" not in row[-1]] == [], "each is proved somewhere"
     named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
     assert len(named) >= text.count("`tests/"), "every one is read"
     missing = [
