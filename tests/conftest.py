@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import os
 import re
+import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, ParamSpec
 
+import hypothesis
 import pytest
 import requests
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -44,7 +48,13 @@ TAIL_CHARS = 6000
 PATIENCE_S = 60.0
 """How long something that must come is waited for: no claim about speed, only an end for what hangs."""
 TRIALS = 5
+ENDED = ("completed", "failed", "cancelled")
 P = ParamSpec("P")
+# How long an example takes is up to the machine, and says nothing of what is tested.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 # Workers keep results in the user's home unless told otherwise: those of the tests stay out of it.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="state-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
@@ -99,6 +109,15 @@ def one_of_trials(test: Callable[P, None]) -> Callable[P, None]:
                 seen.append(f"{len(seen) + 1}: {type(error).__name__}: {error}"[:500])
 
     return tried
+
+
+def lasting_port() -> int:
+    """A free port that stays free while its server is away: not one of those that the system hands out by itself."""
+    while True:
+        port = secrets.choice(range(20_000, 32_000))
+        with socket.socket() as tried, contextlib.suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            return port
 
 
 class Process:
@@ -160,7 +179,7 @@ class Process:
     def end(self) -> None:
         if self.exit_code is None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
         self.running.remove(self)
         self._log.close()
         os.unlink(self._log.name)
@@ -192,6 +211,12 @@ class LiveSite:
         found = re.search(r"Running on http://\S+?:(\d+) ", self.process.output)
         assert found
         self.port = int(found[1])
+
+    def start_afresh(self) -> None:
+        """Start it with nothing in its folder, as the first time."""
+        self.end()
+        shutil.rmtree(self.data_dir, ignore_errors=True)
+        self.start()
 
     def kill(self) -> None:
         assert self.process
@@ -230,10 +255,15 @@ class LiveSite:
         return body
 
     def status(self, session: requests.Session, request_id: str, wait: float = 0) -> dict[str, Any]:
-        answer = session.get(f"{self.host}/websockets/status", params={"request_id": request_id, "wait": wait or None})
-        assert answer.status_code == 200, answer.text
-        body: dict[str, Any] = answer.json()
-        return body
+        """How a request is doing; with ``wait`` (s, for each time that is asked) when it is over."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            query = {"request_id": request_id, "wait": wait or None}
+            answer = session.get(f"{self.host}/websockets/status", params=query)
+            assert answer.status_code == 200, answer.text
+            body: dict[str, Any] = answer.json()
+            if not wait or body["status"] in ENDED or time.monotonic() > deadline:
+                return body
 
     def connected(self, space_id: str) -> bool:
         answer = requests.get(f"{self.host}/websockets/space/{space_id}/status")
@@ -254,7 +284,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
 @pytest.fixture
 def own_site(tmp_path: Path) -> Iterator[LiveSite]:
     """A site of the test's own, to be killed and started at will. Not started yet."""
-    live = LiveSite(tmp_path / "data")
+    live = LiveSite(tmp_path / "data", port=lasting_port())
     try:
         yield live
     finally:

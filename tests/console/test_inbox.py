@@ -114,7 +114,7 @@ def test_a_finished_request_is_told_where_it_is_not_shown(site: LiveSite, user_p
         # The page that shows it counts it as read, and says nothing more.
         eventually(lambda: inbox(session, site)["unread"] == 0)
         expect(user_page.locator(".toast-notice")).to_have_count(0)
-        waited = session.post(f"{site.host}/websockets/submit/{space_id}", data={"prompt": "waiting", "wait": "20"})
+        waited = session.post(f"{site.host}/websockets/submit/{space_id}", data={"prompt": "waiting", "wait": "30"})
         assert waited.json()["status"] == "completed"
         told = {notice["data"].get("request_id"): notice for notice in inbox(session, site)["notices"]}
         assert waited.json()["request_id"] not in told

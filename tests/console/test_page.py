@@ -97,7 +97,7 @@ def test_the_load_tester_as_documented(console: Page, api: Api) -> None:
     console.fill("#load-concurrency", "10")
     console.select_option("#load-method", "notification.send")
     console.click("#start-load-test")
-    expect(console.locator("#load-progress-text")).to_have_text("100/100", timeout=40_000)
+    expect(console.locator("#load-progress-text")).to_have_text("100/100")
     expect(console.locator("#load-success")).to_have_text("100")
     expect(console.locator("#load-failed")).to_have_text("0")
     for name, colour in (("success", BLUE), ("failed", RED), ("avg", GREEN), ("rps", PURPLE)):
@@ -117,7 +117,7 @@ def test_a_run_is_stopped_and_a_second_one_is_refused(console: Page, api: Api) -
     expect(console.locator("#start-load-test")).to_be_disabled()
     expect(console.locator("#tab-testing .count")).to_have_text("1")
     console.click("#stop-load-test")
-    expect(console.locator("#load-note")).to_have_text("Stopped.", timeout=15_000)
+    expect(console.locator("#load-note")).to_have_text("Stopped.")
     expect(console.locator("#run-list tr").first).to_contain_text("Stopped")
     expect(console.locator("#start-load-test")).to_be_enabled()
 
@@ -131,7 +131,7 @@ def test_a_run_goes_on_when_the_page_is_closed(console: Page, api: Api, open_pag
     console.close()
     before = api.get("test/load/status")
     assert before["running"] is True
-    eventually(lambda: api.get("test/load/status")["progress"] > before["progress"], within_s=30)
+    eventually(lambda: api.get("test/load/status")["progress"] > before["progress"])
     page = open_page()
     log_in(page, site, "admin", "admin123")
     page.goto(f"{site.host}/cfg/ipc/#testing")
@@ -142,7 +142,7 @@ def test_a_run_goes_on_when_the_page_is_closed(console: Page, api: Api, open_pag
 def test_two_runs_are_compared_and_the_calls_of_one_are_found(console: Page, api: Api) -> None:
     for _ in range(2):
         api.post("test/load/start", {"method": "system.ping", "total_requests": 20, "concurrency": 2})
-        eventually(lambda: not api.get("test/load/status")["running"], within_s=40)
+        eventually(lambda: not api.get("test/load/status")["running"])
     ids = [one["test_id"] for one in api.get("test/load/runs")["runs"][:2]][::-1]
     tab(console, "testing")
     for test_id in ids:

@@ -30,7 +30,7 @@ def test_killed_at_random(world: World) -> None:
         world.connected()
         before = len(world.sent)
         crowd = Crowd(world, sessions)
-        eventually(lambda before=before: len(world.sent) > before + 5, within_s=20)
+        eventually(lambda before=before: len(world.sent) > before + 5)
         time.sleep(rng.uniform(0.0, 0.3))  # the moment of the fault is what is varied here; nothing waits for it
         victim = rng.choice(("site", "site", "worker", "both"))
         if victim != "worker":

@@ -1,7 +1,7 @@
 """A worker that writes down, durably, each attempt it begins, and puts its lease into the result.
 
 ``python -m tests.faults.worker HOST SPACE LOG NAME [SECONDS] [CRASH_ON]``; ends itself in the middle of a request whose
-prompt contains CRASH_ON.
+prompt contains CRASH_ON, and is at one with "held" in it until there is a file LOG with the suffix .go.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ def main() -> None:
         os.fsync(written)
         if crash_on and crash_on in job.prompt:
             os._exit(9)
+        while "held" in job.prompt and not Path(log).with_suffix(".go").exists():
+            job.sleep(0.02)
         job.sleep(seconds)
         return {"text_output": job.prompt, "lease": job.lease_id}
 

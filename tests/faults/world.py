@@ -47,16 +47,20 @@ class World:
         self.workers.append(Process(*command, *([crash_on] if crash_on else [])))
         return self.workers[-1]
 
+    def let_go(self) -> None:
+        """Let workers finish requests with "held" in their prompt."""
+        self.log.with_suffix(".go").touch()
+
     def connected(self) -> None:
         """Return when a worker serves the space."""
-        eventually(lambda: self.site.connected(self.space_id), within_s=30, what="a worker is there")
+        eventually(lambda: self.site.connected(self.space_id), what="a worker is there")
 
     def submit(self, session: requests.Session, prompt: str = "", **more: Any) -> Sent:
         """Send a prompt, and remember what became of it."""
         prompt = f"{prompt or 'prompt'} {next(self._numbers)}"
         address = f"{self.site.host}/websockets/submit/{self.space_id}"
         try:
-            answer = session.post(address, data={"prompt": prompt, **more}, timeout=30)
+            answer = session.post(address, data={"prompt": prompt, **more}, timeout=60)
         except requests.RequestException:
             return self._note(Sent(prompt, "unknown"))
         if answer.status_code == 200:
@@ -66,7 +70,7 @@ class World:
 
     def cancel(self, session: requests.Session, request_id: str) -> str:
         """Cancel a request; the status it has then."""
-        answer = session.post(f"{self.site.host}/websockets/cancel/{request_id}", timeout=30).json()
+        answer = session.post(f"{self.site.host}/websockets/cancel/{request_id}", timeout=60).json()
         if answer["status"] == "cancelled":
             self.cancelled.append(Cancelled(request_id, time.time()))
         return str(answer["status"])
@@ -87,7 +91,7 @@ class World:
 
     def queue_size(self) -> int:
         """How many requests are open."""
-        answer = requests.get(f"{self.site.host}/websockets/space/{self.space_id}/status", timeout=10)
+        answer = requests.get(f"{self.site.host}/websockets/space/{self.space_id}/status", timeout=60)
         return int(answer.json()["queue_size"])
 
     def check(self) -> None:
@@ -127,7 +131,7 @@ class Crowd:
         """End, when each has its answer or knows that none comes."""
         self._stopped.set()
         for thread in self._threads:
-            thread.join(40)
+            thread.join(60)
 
     def _submit(self, session: requests.Session) -> None:
         while not self._stopped.is_set():

@@ -16,7 +16,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect
 
-from tests.conftest import LiveSite, Process, eventually
+from tests.conftest import LiveSite, Process, eventually, one_of_trials
 
 pytestmark = pytest.mark.slow
 Start = Callable[..., Process]
@@ -50,7 +50,7 @@ def test_single_request(site: LiveSite, start_mock: Start, page: Page) -> None:
     page.fill("#prompt", "Generate a poem about cats")
     page.click("#send")
     answer = page.locator(".request .answer")
-    expect(answer).to_contain_text("This is a mock answer to: Generate a poem about cats", timeout=15000)
+    expect(answer).to_contain_text("This is a mock answer to: Generate a poem about cats")
     expect(page.locator(".request .state")).to_have_text("已完成")
     mock.says("[REQUEST] New inference request received")
     for percent in (25, 50, 75, 100):
@@ -98,7 +98,7 @@ def test_request_with_files(site: LiveSite, start_mock: Start, page: Page) -> No
     page.set_input_files("#audio_file", {"name": "声音 tone.wav", "mimeType": "audio/wav", "buffer": sound})
     page.set_input_files("#other_file", {"name": "note.txt", "mimeType": "text/plain", "buffer": b"hello"})
     page.click("#send")
-    expect(page.locator(".request .state")).to_have_text("已完成", timeout=15000)
+    expect(page.locator(".request .state")).to_have_text("已完成")
     expect(page.locator(".request .answer")).to_contain_text("声音 tone.wav")
     expect(page.locator(".request [data-part=json]")).to_contain_text(digest)
     image = page.locator(".files img")
@@ -119,36 +119,52 @@ def open_space(page: Page, site: LiveSite, space_id: str) -> None:
 
 def test_disconnection_and_recovery(site: LiveSite, start_mock: Start, page: Page) -> None:
     space_id = site.make_space("Scenario4")
-    mock = start_mock(site.host, "Scenario4", *QUICK)
     open_space(page, site, space_id)
     badge, form = page.locator("#badge"), page.locator("#send")
-    expect(badge).to_have_text("✓ 已连接")
-    expect(form).to_be_enabled()
-    mock.signal(signal.SIGINT)
-    assert mock.wait() == 0
-    expect(badge).to_have_text("✗ 未连接", timeout=1000)
-    expect(form).to_be_disabled()
-    assert "Statistics" in mock.output
+    mocks: list[Process] = []
+
+    @one_of_trials
+    def comes_and_goes() -> None:
+        """Each time the page shows it within a second."""
+        for mock in mocks:
+            mock.signal(signal.SIGKILL)
+        expect(badge).to_have_text("✗ 未连接")
+        mocks[:] = [start_mock(site.host, "Scenario4", *QUICK)]
+        expect(badge).to_have_text("✓ 已连接", timeout=1000)
+        expect(form).to_be_enabled()
+        mock = mocks.pop()
+        mock.signal(signal.SIGINT)
+        assert mock.wait() == 0
+        expect(badge).to_have_text("✗ 未连接", timeout=1000)
+        expect(form).to_be_disabled()
+        assert "Statistics" in mock.output
+
+    comes_and_goes()
     answer = site.login().post(f"{site.host}/websockets/submit/{space_id}", data={"prompt": "x"})
     assert answer.status_code == 503
     assert answer.json()["success"] is False
     assert "remote app not connected" in answer.json()["error"]
     start_mock(site.host, "Scenario4", *QUICK)
-    expect(badge).to_have_text("✓ 已连接", timeout=1000)
     expect(form).to_be_enabled()
     page.fill("#prompt", "again")
     page.click("#send")
-    expect(page.locator(".request .state").first).to_have_text("已完成", timeout=15000)
+    expect(page.locator(".request .state").first).to_have_text("已完成")
 
 
 def test_killed_worker_turns_the_badge(site: LiveSite, start_mock: Start, page: Page) -> None:
     space_id = site.make_space("Scenario4b")
-    mock = start_mock(site.host, "Scenario4b", *QUICK)
     open_space(page, site, space_id)
-    expect(page.locator("#badge")).to_have_text("✓ 已连接")
-    mock.signal(signal.SIGKILL)
-    mock.wait()
-    expect(page.locator("#badge")).to_have_text("✗ 未连接", timeout=1000)
+
+    @one_of_trials
+    def turns() -> None:
+        """Within a second."""
+        mock = start_mock(site.host, "Scenario4b", *QUICK)
+        expect(page.locator("#badge")).to_have_text("✓ 已连接")
+        mock.signal(signal.SIGKILL)
+        mock.wait()
+        expect(page.locator("#badge")).to_have_text("✗ 未连接", timeout=1000)
+
+    turns()
 
 
 def test_duplicate_names(site: LiveSite, start_mock: Start) -> None:

@@ -74,7 +74,7 @@ class Command:
             "-m", module, *arguments, "--output", str(self.output), "--progress-json", str(self.progress)
         )
 
-    def wait(self, within_s: float = 60.0) -> int:
+    def wait(self, within_s: float = 120.0) -> int:
         return self.process.wait(within_s)
 
     @property
@@ -92,7 +92,7 @@ class Command:
 
     def interrupt(self) -> int:
         self.process.signal(signal.SIGINT)
-        return self.wait(20)
+        return self.wait(60)
 
 
 @dataclass

@@ -41,7 +41,7 @@ def run(*command: str) -> None:
 
 def arrived(server: Calibration) -> int:
     """Messages the server has got since it started."""
-    return int(requests.get(server.http + "/_calibration", timeout=10).json()["messages"])
+    return int(requests.get(server.http + "/_calibration", timeout=60).json()["messages"])
 
 
 @pytest.mark.parametrize(("flags", "kind"), RUNS)
@@ -135,7 +135,7 @@ def test_uploads_are_marked_and_end_at_a_backend_that_keeps_them(
           "--name", "run", "--output", str(tmp_path / "safe")])  # fmt: skip
     (script,) = (path for path in (tmp_path / "safe").iterdir() if path.suffix != ".cjs")
     run(tool, "run", str(script))
-    assert session.get(f"{own_site.host}/clients/batches/", timeout=10).json()["batches"] == []
+    assert session.get(f"{own_site.host}/clients/batches/", timeout=60).json()["batches"] == []
     server = calibration()
     main(["export", tool, *flags, "--url", f"{server.http}/clients/upload/process/", "--name", "run", "--output",
           str(tmp_path / "unsafe")])  # fmt: skip

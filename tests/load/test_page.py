@@ -28,7 +28,7 @@ from project.load import (
 from project.load.cli.main import cli, joined
 from project.load.output.shapes import websocket_shape
 from project.load.scenarios.table import SCENARIOS
-from tests.conftest import ROOT, Process
+from tests.conftest import ROOT, Process, one_of_trials
 from tests.load.conftest import Calibration
 
 TEXT = (ROOT / "docs" / "load-testing.md").read_text(encoding="utf-8")
@@ -61,6 +61,7 @@ def test_every_python_sample_is_run_here() -> None:
     assert len(samples("python")) == 6
 
 
+@one_of_trials
 def test_first_test_reports_what_it_did(
     echo: Calibration, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,6 +173,7 @@ async def _night_owl(url: str) -> None:
         assert client.metrics.messages_sent >= 2
 
 
+@one_of_trials
 def test_lifecycle_of_ones_own(echo: Calibration) -> None:
     asyncio.run(_night_owl(echo.ws))
 
@@ -200,7 +202,7 @@ def test_commands_of_the_page_name_the_defaults(command: list[str]) -> None:
 def test_the_examples_run(echo: Calibration) -> None:
     process = Process("examples/load_usage.py", echo.ws)
     try:
-        assert process.wait(60) == 0, process.output
+        assert process.wait(120) == 0, process.output
         for told in ("connected: 5", "20 users, 5 connections", "100 calls", "verdict ", "6 answers"):
             assert told in process.output, process.output
     finally:

@@ -24,7 +24,7 @@ from project.load.errors import BadUsage, RunRefused, TargetUnreachable
 from project.load.output.folder import COLUMNS, read_record
 from project.load.output.monitoring import alerts, dashboard, set_up
 from project.load.output.shapes import service_shape
-from tests.conftest import ROOT
+from tests.conftest import ROOT, one_of_trials
 from tests.load.conftest import Calibration
 
 PAGE = (ROOT / "docs" / "service-tests.md").read_text(encoding="utf-8")
@@ -81,6 +81,7 @@ async def _framework(port: int, folder: Path) -> None:
             await framework.load_test("far", 1, 1)
 
 
+@one_of_trials
 def test_framework_limits_stresses_and_refuses(echo: Calibration, tmp_path: Path) -> None:
     asyncio.run(_framework(echo.port, tmp_path))
 
@@ -103,7 +104,7 @@ def _service_metrics(metrics: MetricsCollector) -> dict[str, object]:
 
 
 def run(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_the_scripts_of_the_document_run(echo: Calibration, tmp_path: Path) -> None:
@@ -141,6 +142,7 @@ def test_the_shell_script_tells_when_a_service_is_not_running(tmp_path: Path) ->
         assert run("sh", script, *wrong, folder=tmp_path).returncode == 2
 
 
+@one_of_trials
 def test_all_services_that_run_are_tested_and_the_others_named(echo: Calibration, tmp_path: Path) -> None:
     file = services_file(tmp_path, echo.port)
     file.write_text(file.read_text() + '[services.ui_app]\nport = 1\nendpoints = ["/"]\n', encoding="utf-8")

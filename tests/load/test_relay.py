@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ import pytest
 
 from project.load.output.folder import read_record
 from project.load.targets.relay import stages_of
-from tests.conftest import LiveSite
+from tests.conftest import LiveSite, one_of_trials
 from tests.load.conftest import Command
 
 Load = Callable[..., Command]
@@ -22,8 +23,9 @@ def rows(site: LiveSite, space_id: str) -> list[str]:
 
 
 @pytest.mark.parametrize("following", ["wait", "poll", "sse"])
+@one_of_trials
 def test_requests_are_driven_from_submission_to_result(site: LiveSite, load: Load, following: str) -> None:
-    name = f"Load {following}"
+    name = f"Load {following} {secrets.token_hex(4)}"
     space_id = site.make_space(name)
     users = "1" if following == "sse" else "4"
     count = "4" if following == "sse" else "40"

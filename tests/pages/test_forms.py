@@ -49,7 +49,7 @@ def test_browser_without_a_script_goes_all_the_way(
     page.wait_for_url("**/requests/*")
     expect(page.locator(".request-prompt")).to_have_text("slow and plain")
     expect(page.locator(".attached")).to_contain_text("a.txt")
-    expect(page.locator(".state")).to_have_text("Running", timeout=15000)  # the page looks again by itself
+    expect(page.locator(".state")).to_have_text("Running")  # the page looks again by itself
     address = page.url
     page.get_by_role("button", name="Cancel").click()
     page.wait_for_url(address)
@@ -58,7 +58,7 @@ def test_browser_without_a_script_goes_all_the_way(
     page.goto(f"{site.host}/ai_project/{space_id}")
     page.fill("#prompt", "quick")
     page.click("#send")
-    expect(page.locator(".answer")).to_have_text("<b>quick", timeout=15000)
+    expect(page.locator(".answer")).to_have_text("<b>quick")
     expect(page.locator(".raw pre")).to_contain_text("雨", use_inner_text=False)
 
 

@@ -125,9 +125,9 @@ def test_end_that_came_without_a_network_is_seen_with_it(site: LiveSite, start_w
     page.context.set_offline(True)
     session = site.login("testuser", "testpass123")
     session.post(f"{site.host}/websockets/cancel/{href.rsplit('/', 1)[-1]}")
-    expect(page.locator("#offline")).to_contain_text("The site cannot be reached just now.", timeout=20000)
+    expect(page.locator("#offline")).to_contain_text("The site cannot be reached just now.")
     page.context.set_offline(False)
-    expect(page.locator(".request .state")).to_have_text("Cancelled", timeout=10000)
+    expect(page.locator(".request .state")).to_have_text("Cancelled")
 
 
 def test_finished_request_is_asked_for_no_more(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
@@ -216,7 +216,7 @@ def test_space_that_queues_while_offline_says_so(site: LiveSite, start_worker: S
     expect(page.locator("#badge")).to_have_text("✓ Connected")
     first.signal(signal.SIGKILL)
     offline = page.locator("#offline")
-    expect(offline).to_contain_text("What you send waits, and runs when it is back. Away since ", timeout=15000)
+    expect(offline).to_contain_text("What you send waits, and runs when it is back. Away since ")
     ask(page, "patience")
     note = page.locator(".request-note")
     expect(note).to_contain_text("Place 1 in the queue · the worker has been away since ")
@@ -224,7 +224,7 @@ def test_space_that_queues_while_offline_says_so(site: LiveSite, start_worker: S
     expect(offline).to_be_visible()
     expect(note).to_contain_text("away since")
     start_worker(site, space_id, "Patient", ECHO)
-    expect(page.locator(".request .answer")).to_have_text("patience", timeout=20000)
+    expect(page.locator(".request .answer")).to_have_text("patience")
     expect(offline).to_be_hidden()
 
 
@@ -237,7 +237,7 @@ def test_waiting_is_estimated_from_earlier_runs(site: LiveSite, start_worker: St
     ask(page, "hold")
     ask(page, "behind it")
     note = page.locator(".request", has_text="behind it").locator(".request-note")
-    expect(note).to_have_text(re.compile(r"^Place 1 in the queue · about (\d+ s|\d+ s to \d+ s) to go$"), timeout=10000)
+    expect(note).to_have_text(re.compile(r"^Place 1 in the queue · about (\d+ s|\d+ s to \d+ s) to go$"))
     page.locator(".request", has_text="hold").get_by_role("button", name="Cancel").click()
 
 
@@ -265,7 +265,7 @@ def test_reader_hears_of_changes_not_of_every_step(site: LiveSite, start_worker:
     expect(page.locator("#badge")).to_have_text("✓ Connected")
     page.evaluate(LISTEN)
     ask(page, "spoken")
-    expect(page.locator(".request .state")).to_have_text("Done", timeout=15000)
+    expect(page.locator(".request .state")).to_have_text("Done")
     heard = page.evaluate("window.heard")
     assert heard[:1] == ["Sending…"]
     assert heard[-1] == "Done: spoken"

@@ -119,7 +119,7 @@ def test_second_attempt_is_told(site: LiveSite, start_worker: StartWorker, page:
         timeout=15000,
     )
     start_worker(site, space_id, "Lost", HELD)
-    expect(note).to_have_text(re.compile("^Attempt 2 of 3, because the connection to the worker broke"), timeout=15000)
+    expect(note).to_have_text(re.compile("^Attempt 2 of 3, because the connection to the worker broke"))
 
 
 def test_returned_files_are_shown(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
@@ -254,7 +254,7 @@ def test_deleted_space_is_told(site: LiveSite, start_worker: StartWorker, page: 
     page.goto(f"{site.host}/ai_project/{space_id}")
     expect(page.locator("#badge")).to_have_text("✓ Connected")
     site.login().post(f"{site.host}/admin/space/delete/{space_id}")
-    expect(page.locator("#offline")).to_have_text("This space is not there any more.", timeout=15000)
+    expect(page.locator("#offline")).to_have_text("This space is not there any more.")
     expect(page.locator("#badge")).to_have_text("✗ Not connected")
 
 
@@ -265,9 +265,9 @@ def test_who_was_writing_goes_on_when_the_worker_is_back(site: LiveSite, start_w
     page.goto(f"{site.host}/ai_project/{space_id}")
     page.locator("#prompt").press_sequentially("half a ")
     worker.signal(signal.SIGKILL)
-    expect(page.locator("#fields")).to_have_js_property("disabled", True, timeout=15000)
+    expect(page.locator("#fields")).to_have_js_property("disabled", True)
     start_worker(site, space_id, "Writing", ECHO)
-    expect(page.locator("#fields")).to_have_js_property("disabled", False, timeout=15000)
+    expect(page.locator("#fields")).to_have_js_property("disabled", False)
     page.keyboard.type("sentence")
     expect(page.locator("#prompt")).to_have_value("half a sentence")
 
@@ -285,7 +285,7 @@ def test_site_killed_and_back(own_site: LiveSite, start_worker: StartWorker, ope
     expect(page.locator("#badge")).to_have_text("✗ Not connected")
     page.fill("#prompt", "written meanwhile")
     own_site.start()
-    expect(page.locator(".request .answer")).to_have_text("late", timeout=30000)
+    expect(page.locator(".request .answer")).to_have_text("late")
     expect(page.locator("#badge")).to_have_text("✓ Connected")
     expect(page.locator("#send")).to_be_enabled()
     expect(page.locator("#prompt")).to_have_value("written meanwhile")

@@ -28,14 +28,14 @@ class Client:
 
     def register(self, space: str, **fields: Any) -> dict[str, Any]:
         self.socket.emit("register", {"space_name": space, **fields})
-        return self.responses.get(timeout=10)
+        return self.responses.get(timeout=60)
 
     def call(self, event: str, message: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = self.socket.call(event, message, timeout=10)
+        answer: dict[str, Any] = self.socket.call(event, message, timeout=60)
         return answer
 
     def next(self) -> dict[str, Any]:
-        return self.requests.get(timeout=10)
+        return self.requests.get(timeout=60)
 
     def close(self) -> None:
         self.socket.disconnect()

@@ -46,7 +46,7 @@ class Stream:
 
 def open_stream(site: LiveSite, session: requests.Session, last_id: str = "", **query: str) -> Stream:
     headers = {"Last-Event-ID": last_id} if last_id else {}
-    answer = session.get(f"{site.host}/websockets/stream", params=query, headers=headers, stream=True, timeout=30)
+    answer = session.get(f"{site.host}/websockets/stream", params=query, headers=headers, stream=True, timeout=60)
     assert answer.status_code == 200, answer.text
     return Stream(answer)
 

@@ -49,23 +49,23 @@ def test_kill_9_of_the_site_loses_nothing(own_site: LiveSite, start_mock: Callab
     accepted: list[str] = []
     rng = random.Random(7)
     for round_number in range(1, ROUNDS + 1):
-        eventually(lambda: own_site.connected(space_id), within_s=20)
+        eventually(lambda: own_site.connected(space_id))
         stop = threading.Event()
         clients = [Submitter(own_site, space_id, session, stop) for session in sessions]
         for client in clients:
             client.start()
         wanted = rng.randint(5, 60)
-        eventually(lambda c=clients, w=wanted: sum(len(client.accepted) for client in c) >= w, within_s=20)
+        eventually(lambda c=clients, w=wanted: sum(len(client.accepted) for client in c) >= w)
         own_site.kill()
         stop.set()
         for client in clients:
-            client.join(15)
+            client.join(60)
         accepted += [request_id for client in clients for request_id in client.accepted]
         own_site.start()
-        mock.says("Registration successful!", times=round_number + 1, within_s=30)
+        mock.says("Registration successful!", times=round_number + 1)
     assert len(set(accepted)) == len(accepted) >= ROUNDS * 5
     manager = WebSocketManager(Settings(data_dir=own_site.data_dir))
-    eventually(lambda: manager.get_queue_size(space_id) == 0, within_s=40, what="everything ends")
+    eventually(lambda: manager.get_queue_size(space_id) == 0, what="everything ends")
     ends = Counter(status["status"] if (status := manager.get_request_status(i)) else "lost" for i in accepted)
     assert ends == {"completed": len(accepted)}
 

@@ -115,7 +115,7 @@ def test_a_program_works_with_a_key_alone(site: LiveSite) -> None:
         mock.says("Request processor started")
         key = _make(site, site.login("testuser", "testpass123"), "submit", "read")
         submit = f"{site.host}/websockets/submit/{space}"
-        done = requests.post(submit, data={"prompt": "draw", "wait": 20}, headers=_bearer(key)).json()
+        done = requests.post(submit, data={"prompt": "draw", "wait": 30}, headers=_bearer(key)).json()
         assert done["status"] == "completed"
         file = next(file for file in done["files"])
         assert requests.get(site.host + file["url"], headers=_bearer(key)).status_code == 200

@@ -82,7 +82,7 @@ def unharmed(site: LiveSite, space: str, session: requests.Session) -> Iterator[
     with growth_of(site) as gained:
         yield
     assert gained[0] < MOST_GROWTH
-    assert requests.get(f"{site.host}/healthz", timeout=10).status_code == 200
+    assert requests.get(f"{site.host}/healthz", timeout=60).status_code == 200
     log = site.data_dir / "error.log"
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     assert "Traceback" not in text, text[-3000:]
@@ -268,7 +268,7 @@ def test_upload_parser(
     url = f"{site.host}/websockets/submit/{space}"
     # An Idempotency-Key has the body read whether or not a worker is there.
     key = {"Idempotency-Key": os.urandom(8).hex()}
-    answer = session.post(url, data=b"".join(pieces), headers={"Content-Type": kind, **key}, timeout=20)
+    answer = session.post(url, data=b"".join(pieces), headers={"Content-Type": kind, **key}, timeout=60)
     assert answer.status_code in (200, 400, 413, 429, 503), answer.text
     assert re.match(r"application/json", answer.headers["Content-Type"])
     if answer.status_code != 200:

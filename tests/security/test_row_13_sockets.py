@@ -33,7 +33,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def answers(site: LiveSite) -> bool:
-    return requests.get(f"{site.host}/healthz", timeout=5).status_code == 200
+    return requests.get(f"{site.host}/healthz", timeout=60).status_code == 200
 
 
 def test_message_in_endless_frames_is_cut(site: LiveSite) -> None:
@@ -137,7 +137,7 @@ def test_connection_that_does_not_register_is_closed(site: LiveSite) -> None:
 def test_flood_of_a_worker_is_heard_slowly_and_nobody_else_waits(site: LiveSite) -> None:
     worker = socketio.Client(reconnection=False)
     worker.connect(site.host, transports=["websocket"])
-    assert worker.call("register", {"space_name": "Gate"}, timeout=10) == {"ok": True}
+    assert worker.call("register", {"space_name": "Gate"}, timeout=60) == {"ok": True}
     began = time.monotonic()
     for _ in range(1000):
         worker.emit("nonsense", {})
@@ -146,7 +146,7 @@ def test_flood_of_a_worker_is_heard_slowly_and_nobody_else_waits(site: LiveSite)
         asked = time.monotonic()
         assert answers(site)
         worst_s = max(worst_s, time.monotonic() - asked)
-    assert worker.call("heartbeat", {"in_flight": []}, timeout=30)
+    assert worker.call("heartbeat", {"in_flight": []}, timeout=60)
     # 200 a second after the first 400: the last is not heard before three seconds are over.
     assert time.monotonic() - began > 2.5
     assert worst_s < 2.0
@@ -156,12 +156,12 @@ def test_flood_of_a_worker_is_heard_slowly_and_nobody_else_waits(site: LiveSite)
 def test_message_over_the_protocols_limit_is_answered_not_cut(site: LiveSite) -> None:
     worker = socketio.Client(reconnection=False)
     worker.connect(site.host, transports=["websocket"])
-    assert worker.call("register", {"space_name": "Gate"}, timeout=10) == {"ok": True}
+    assert worker.call("register", {"space_name": "Gate"}, timeout=60) == {"ok": True}
     large = {"request_id": "0" * 32, "status": "completed", "result": {"text_output": "x" * 600_000}}
-    answer = worker.call("inference_result", large, timeout=10)
+    answer = worker.call("inference_result", large, timeout=60)
     assert answer["code"] == "message_too_large"
     many_keys = {"request_id": "0" * 32, "status": "completed", "result": {str(n): n for n in range(50_000)}}
-    assert worker.call("inference_result", many_keys, timeout=10)["code"] == "message_too_large"
+    assert worker.call("inference_result", many_keys, timeout=60)["code"] == "message_too_large"
     assert worker.connected
     worker.disconnect()
 

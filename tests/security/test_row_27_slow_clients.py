@@ -62,12 +62,12 @@ def test_many_idle_connections_hold_nobody_up_and_are_closed(site: LiveSite) -> 
         sock.sendall((HALF_HEAD, HALF_BODY)[number % 2])
         opened.append(sock)
     began = time.monotonic()
-    assert requests.get(f"{site.host}/healthz", timeout=10).status_code == 200
+    assert requests.get(f"{site.host}/healthz", timeout=60).status_code == 200
     assert time.monotonic() - began < 5
     for sock in opened:
         assert closes(sock)
         sock.close()
-    assert requests.get(f"{site.host}/healthz", timeout=10).status_code == 200
+    assert requests.get(f"{site.host}/healthz", timeout=60).status_code == 200
 
 
 @pytest.mark.slow
@@ -140,7 +140,7 @@ def test_line_without_an_end_does_not_fill_the_memory(site: LiveSite, start: byt
                 sock.sendall(endless * 65536)
         sock.close()
     assert gained[0] < 20 * MB
-    assert requests.get(f"{site.host}/healthz", timeout=10).status_code == 200
+    assert requests.get(f"{site.host}/healthz", timeout=60).status_code == 200
 
 
 @pytest.mark.slow
@@ -179,7 +179,7 @@ def test_site_outlives_more_connections_than_it_may_have(tmp_path: Path, mode: s
     environment = {"SPACES_DATA_DIR": str(tmp_path), "SPACES_ASYNC_MODE": mode, "SPACES_REQUEST_IDLE_S": "2"}
     process = Process("-c", LIMITED, environment={**environment, "SPACES_LOG_FILE": str(tmp_path / "log")})
     try:
-        process.says("Running on http://", within_s=30)
+        process.says("Running on http://")
         found = re.search(r"Running on http://\S+?:(\d+) ", process.output)
         assert found
         limited = LiveSite(tmp_path, port=int(found[1]))
@@ -193,10 +193,10 @@ def test_site_outlives_more_connections_than_it_may_have(tmp_path: Path, mode: s
 
         def answers() -> bool:
             with suppress(requests.RequestException):
-                return requests.get(f"{limited.host}/login", timeout=5).status_code == 200
+                return requests.get(f"{limited.host}/login", timeout=60).status_code == 200
             return False
 
-        eventually(answers, within_s=20)
+        eventually(answers)
         assert "Too many open files" not in process.output
     finally:
         process.end()

@@ -129,7 +129,7 @@ def start(tmp_path: Path) -> Iterator[object]:
 
 
 def _address(process: Process) -> str:
-    process.says("Running on http://", within_s=30)
+    process.says("Running on http://")
     found = re.search(r"Running on http://\S+?:(\d+) ", process.output)
     assert found
     return f"http://127.0.0.1:{found[1]}"

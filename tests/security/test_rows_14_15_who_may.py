@@ -55,7 +55,7 @@ def world(site: LiveSite) -> Iterator[World]:
     try:
         mock.says("Request processor started")
         admin, owner, other = site.login(), _new_user(site, "owner_one"), _new_user(site, "other_one")
-        done = site.submit(owner, space, prompt="draw", wait="20")
+        done = site.submit(owner, space, prompt="draw", wait="30")
         token_page = admin.post(f"{site.host}/admin/space/{space}/tokens", data={"token_name": "t"}).text
         ids = {
             "batch_id": _batch(site, owner),

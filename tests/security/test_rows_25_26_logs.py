@@ -258,7 +258,7 @@ def request_of_user(site: LiveSite) -> Iterator[str]:
     try:
         mock.says("Request processor started")
         user = site.login("testuser", "testpass123")
-        yield str(site.submit(user, space, prompt="between us", wait="20")["request_id"])
+        yield str(site.submit(user, space, prompt="between us", wait="30")["request_id"])
     finally:
         mock.end()
 

@@ -70,7 +70,7 @@ def test_what_passes_here_serves_a_real_site(site: LiveSite, script: str, argume
         user = site.login("testuser", "testpass123")
         answer = user.post(
             f"{site.host}/websockets/submit/{space_id}",
-            data={"prompt": "in earnest", "wait": 20},
+            data={"prompt": "in earnest", "wait": 30},
             files={"other_file": ("note.txt", b"a note", "text/plain")},
         ).json()
         assert answer["status"] == "completed", answer

@@ -50,7 +50,7 @@ def spaces(port: int) -> list[tuple[str, bool]]:
 
 def test_demo_runs_says_so_and_ends_whole(port: int, demo: Demo) -> None:
     process = demo()
-    process.says("Ctrl+C", within_s=40)
+    process.says("Ctrl+C")
     assert f"http://localhost:{port}" in process.output
     assert "admin / admin123" in process.output
     assert "testuser / testpass123" in process.output
@@ -64,7 +64,7 @@ def test_demo_runs_says_so_and_ends_whole(port: int, demo: Demo) -> None:
 def test_demo_finds_its_space_again(port: int, demo: Demo) -> None:
     for _ in range(2):
         process = demo()
-        process.says("WebSocket Spaces runs at", within_s=40)
+        process.says("WebSocket Spaces runs at")
         assert spaces(port) == [("Demo", True)]
         process.signal(signal.SIGTERM)
         assert process.wait() == 0
@@ -82,8 +82,8 @@ def test_demo_does_not_mistake_another_s_port_for_its_own(port: int, demo: Demo)
 
 def test_demo_ends_when_its_worker_does(port: int, demo: Demo) -> None:
     process = demo()
-    process.says("WebSocket Spaces runs at", within_s=40)
+    process.says("WebSocket Spaces runs at")
     [worker] = [child for child in psutil.Process(process.pid).children() if "mock_app.py" in child.cmdline()]
     worker.terminate()
-    eventually(lambda: process.exit_code is not None, within_s=30, what="the demo ends")
+    eventually(lambda: process.exit_code is not None, what="the demo ends")
     assert "ERROR the site or the worker has ended" in process.output

@@ -121,18 +121,18 @@ def test_otherwise_a_batch_is_kept_for_its_person(site: LiveSite, user: requests
     assert (body["processed_count"], body["failed_count"], body["load_test_mode"]) == (18, 2, False)
     assert [(error["row"], error["field"]) for error in body["errors"]] == [(5, "province"), (10, "client_id")]
     address = f"{site.host}/clients/batches/{body['batch_id']}"
-    kept = user.get(address, timeout=10).json()
+    kept = user.get(address, timeout=60).json()
     assert (kept["name"], kept["count"], kept["records"][0]) == ("mine.csv", 18, records[0])
-    listed = user.get(f"{site.host}/clients/batches/", timeout=10).json()["batches"]
+    listed = user.get(f"{site.host}/clients/batches/", timeout=60).json()["batches"]
     assert body["batch_id"] in [batch["batch_id"] for batch in listed]
     other = requests.Session()
     made = {"username": "another.person", "password": "a good long password", "confirm": "a good long password"}
-    other.post(f"{site.host}/register", data=made, timeout=30)
-    other.post(f"{site.host}/login", data=made, timeout=30)
-    assert other.get(address, timeout=10).status_code == 404
-    assert other.post(f"{address}/delete", timeout=10).status_code == 404
-    assert user.post(f"{address}/delete", timeout=10).json()["success"] is True
-    assert user.get(address, timeout=10).status_code == 404
+    other.post(f"{site.host}/register", data=made, timeout=60)
+    other.post(f"{site.host}/login", data=made, timeout=60)
+    assert other.get(address, timeout=60).status_code == 404
+    assert other.post(f"{address}/delete", timeout=60).status_code == 404
+    assert user.post(f"{address}/delete", timeout=60).json()["success"] is True
+    assert user.get(address, timeout=60).status_code == 404
 
 
 def bomb() -> bytes:
@@ -177,5 +177,5 @@ def test_a_workbook_that_unpacks_without_end_is_refused(site: LiveSite, user: re
 @pytest.mark.slow
 def test_who_may_and_what_is_missing(site: LiveSite, user: requests.Session) -> None:
     assert upload(site, requests.Session(), b"x").status_code == 401
-    nothing = user.post(f"{site.host}/clients/upload/process/", timeout=10)
+    nothing = user.post(f"{site.host}/clients/upload/process/", timeout=60)
     assert (nothing.status_code, nothing.json()["field"]) == (400, "file")

@@ -109,10 +109,10 @@ def test_administration_is_for_administrators(site: LiveSite, user: requests.Ses
 
 
 def test_waiting_submission_brings_the_result(site: LiveSite, space: str, user: requests.Session) -> None:
-    body = site.submit(user, space, prompt="hello", wait="20")
+    body = site.submit(user, space, prompt="hello", wait="30")
     assert (body["success"], body["status"]) == (True, "completed")
     assert "hello" in body["result"]["text_output"]
-    as_json = user.post(f"{site.host}/websockets/submit/{space}", json={"prompt": "hi", "wait": 20, "params": {"a": 1}})
+    as_json = user.post(f"{site.host}/websockets/submit/{space}", json={"prompt": "hi", "wait": 30, "params": {"a": 1}})
     assert as_json.json()["status"] == "completed"
 
 
@@ -174,7 +174,7 @@ def test_full_queue(site: LiveSite, user: requests.Session, start_mock: Callable
 
 
 def test_requests_of_others_look_like_none(site: LiveSite, space: str, user: requests.Session) -> None:
-    mine = site.submit(site.login(), space, prompt="secret", wait="20")["request_id"]
+    mine = site.submit(site.login(), space, prompt="secret", wait="30")["request_id"]
     url = f"{site.host}/websockets/status"
     others = user.get(url, params={"request_id": mine})
     none = user.get(url, params={"request_id": "0" * 32})
@@ -188,7 +188,7 @@ def test_requests_of_others_look_like_none(site: LiveSite, space: str, user: req
 def test_files_are_served_safely_and_to_their_owner(site: LiveSite, space: str, user: requests.Session) -> None:
     page = b"<html><script>alert(1)</script></html>"
     files = [("other_file", ("../../evil\u202egpj.html", page, "image/png"))]
-    answer = user.post(f"{site.host}/websockets/submit/{space}", data={"prompt": "draw", "wait": "20"}, files=files)
+    answer = user.post(f"{site.host}/websockets/submit/{space}", data={"prompt": "draw", "wait": "30"}, files=files)
     stored = {file["field"]: file for file in answer.json()["files"]}
     assert stored["other_file"]["name"] == "evilgpj.html"
     got = user.get(site.host + stored["other_file"]["url"])
@@ -236,13 +236,13 @@ def test_too_large_leaves_nothing(own_site: LiveSite, start_mock: Callable[..., 
 
 
 def test_stream_tells_at_once_and_at_every_change(site: LiveSite, space: str, user: requests.Session) -> None:
-    with user.get(f"{site.host}/websockets/stream", params={"space_id": space}, stream=True, timeout=20) as stream:
+    with user.get(f"{site.host}/websockets/stream", params={"space_id": space}, stream=True, timeout=60) as stream:
         assert stream.headers["Content-Type"].startswith("text/event-stream")
         events = _events(stream)
         assert next(events)["connected"] is True
         submitted = site.submit(user, space, prompt="x")
     query = {"request_id": submitted["request_id"]}
-    with user.get(f"{site.host}/websockets/stream", params=query, stream=True, timeout=20) as stream:
+    with user.get(f"{site.host}/websockets/stream", params=query, stream=True, timeout=60) as stream:
         seen = [event["status"] for event in _events(stream) if event["status"] == "completed"][:1]
     assert seen == ["completed"]
 
@@ -339,7 +339,7 @@ def test_other_async_modes(own_site: LiveSite, start_mock: Callable[..., Process
     session = own_site.login()
     files = {"other_file": ("f", b"data")}
     answer = session.post(
-        f"{own_site.host}/websockets/submit/{space_id}", data={"prompt": "draw", "wait": "20"}, files=files
+        f"{own_site.host}/websockets/submit/{space_id}", data={"prompt": "draw", "wait": "30"}, files=files
     )
     assert answer.json()["status"] == "completed"
     assert own_site.stop() == 0

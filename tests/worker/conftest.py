@@ -32,7 +32,7 @@ class Running:
     def over(self) -> bool:
         return not self._thread.is_alive()
 
-    def ends(self, within_s: float = 15.0) -> BaseException | None:
+    def ends(self, within_s: float = 30.0) -> BaseException | None:
         self._thread.join(within_s)
         assert self.over, f"the worker still runs after {within_s} s"
         return self.error

@@ -14,6 +14,8 @@ import socketio
 from socketio import packet
 from werkzeug.serving import BaseWSGIServer, ThreadedWSGIServer, WSGIRequestHandler
 
+from tests.conftest import lasting_port
+
 HELD = object()
 """An acknowledgement that a test gives later, or never."""
 
@@ -90,7 +92,7 @@ class FakeSite:
         self.transports: list[str] = []
         self.connects = 0
         self.disconnects = 0
-        self.port = 0
+        self.port = lasting_port()
         self._ping_s = ping_s
         self._most_frame_bytes = most_frame_bytes
         self._sid = ""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from project.worker.doctor.cli import STEPS, main
-from tests.conftest import LiveSite, Process
+from tests.conftest import LiveSite, Process, one_of_trials
 from tests.worker.wrong_servers import HEALTHY, AlmostSite, Answering, Proxy, Silent, certificate
 
 CODES = {step.title: step.exit_code for step in STEPS}
@@ -27,8 +27,8 @@ def no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def examine(capsys: pytest.CaptureFixture[str]) -> Examine:
-    def run(host: str, *more: str, space: str = "Test") -> tuple[int, str]:
-        code = main(["--host", host, "--space", space, "--timeout", "2", *more])
+    def run(host: str, *more: str, space: str = "Test", patience: str = "30") -> tuple[int, str]:
+        code = main(["--host", host, "--space", space, "--timeout", patience, *more])
         return code, capsys.readouterr().out
 
     return run
@@ -130,9 +130,10 @@ def test_something_else_answers(
 
 
 @pytest.mark.parametrize("says", [b"", b"220 mail.example ESMTP\r\n"])
+@one_of_trials
 def test_no_http_there(examine: Examine, serving: Serving, says: bytes) -> None:
     server = serving(Silent(says))
-    finds(examine(server.host), "HTTP", "no answer to GET /healthz", "does not speak HTTP")
+    finds(examine(server.host, patience="2"), "HTTP", "no answer to GET /healthz", "does not speak HTTP")
 
 
 @pytest.mark.parametrize("status", [200, 400, 403, 426])
@@ -146,6 +147,7 @@ def test_a_line_that_cuts_large_messages(examine: Examine, serving: Serving) -> 
     finds(examine(site.host), "Large message", "a message of 256 KB does not get through", "raise its limit")
 
 
+@one_of_trials
 def test_what_the_site_sends_by_itself_is_held_back(
     examine: Examine, serving: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -155,7 +155,7 @@ def test_the_examples_serve_from_there(site: LiveSite, bare: Bare, program: str,
 def test_the_doctor_examines_from_there(site: LiveSite, bare: Bare) -> None:
     site.make_space("Examined")
     doctor = bare("project.worker", "doctor", "--host", site.host, "--space", "Examined")
-    assert doctor.wait(30) == 0, doctor.output
+    assert doctor.wait(60) == 0, doctor.output
     assert "All is well" in doctor.output
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import LiveSite, Process, eventually
+from tests.conftest import LiveSite, Process, eventually, one_of_trials
 from tests.worker.site import FakeSite
 
 pytestmark = pytest.mark.slow
@@ -72,7 +72,7 @@ def test_every_request_is_received_before_it_is_started_and_sent_after(fake: Fak
     """They come in on one thread and run on another, at once: the log keeps the order all the same."""
     fake.at_once = [("inference_request", fake.request(f"r{n}")) for n in range(200)]
     process = mock("--verbose", "--capacity", "200", *AT_ONCE)
-    process.says("Result sent...", times=200, within_s=30)
+    process.says("Result sent...", times=200)
     said = re.sub(rf"{STAMP} ", "", process.output)
     places = {
         n: [
@@ -209,13 +209,15 @@ def test_interrupt_while_processing_leaves_the_request_to_the_site(fake: FakeSit
     fake.give("r1", "hello")
     process.says("[INFO] Processing...")
     process.signal(signal.SIGINT)
-    assert process.wait(5) == 0
+    assert process.wait(30) == 0, "sooner than the minute that the request takes"
     eventually(lambda: fake.disconnects == 1)
     assert fake.results() == {}
     assert "Requests received: 1\n  Completed: 0\n  Failed: 0" in process.output
 
 
+@one_of_trials
 def test_terminate_finishes_what_runs(fake: FakeSite, mock: Mock) -> None:
+    fake.frames.clear()
     process = mock("--min-seconds", "0.6", "--max-seconds", "0.6")
     fake.give("r1", "hello")
     fake.give("r2", "hello")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from project.worker import StateUnavailable, WorkerEvents
 from project.worker.spool import DiskOutbox
 from project.worker.state import open_default, open_state
-from tests.conftest import LiveSite, Process, eventually
+from tests.conftest import LiveSite, Process, eventually, one_of_trials
 from tests.worker.conftest import Serve
 from tests.worker.site import HELD, FakeSite
 from tests.worker.test_results import Fates, entry
@@ -256,18 +257,20 @@ def test_terminate_while_the_site_is_away_keeps_the_result(fake: FakeSite, mock:
 
 
 @pytest.mark.slow
+@one_of_trials
 def test_site_and_worker_both_die_and_the_result_is_recorded(
     own_site: LiveSite, start_mock: Mock, tmp_path: Path
 ) -> None:
     """The site is killed during the run, the worker after it: nobody runs the request a second time."""
-    own_site.start()
+    own_site.start_afresh()
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
     space_id = own_site.make_space("Twice")
-    slow = ("--state-dir", str(tmp_path), "--min-seconds", "1", "--max-seconds", "1")
+    slow = ("--state-dir", str(folder), "--min-seconds", "1", "--max-seconds", "1")
     mock = start_mock(own_site.host, "Twice", *slow)
     request_id = own_site.submit(own_site.login(), space_id, prompt="x")["request_id"]
     mock.says("Progress: 25%")
     own_site.kill()
-    eventually(lambda: list((tmp_path / "results").glob("*.json")))
+    eventually(lambda: list((folder / "results").glob("*.json")), within_s=10)
     mock.signal(signal.SIGKILL)
     mock.wait()
     own_site.start()
@@ -279,27 +282,29 @@ def test_site_and_worker_both_die_and_the_result_is_recorded(
 
 
 @pytest.mark.slow
+@one_of_trials
 def test_a_result_whose_request_ran_elsewhere_meanwhile_is_refused(
     own_site: LiveSite, start_mock: Mock, tmp_path: Path
 ) -> None:
     own_site.environment |= {"SPACES_LEASE_S": "2", "SPACES_HEARTBEAT_S": "1"}
-    own_site.start()
+    own_site.start_afresh()
+    states = Path(tempfile.mkdtemp(dir=tmp_path))
     space_id = own_site.make_space("Elsewhere")
-    folder = ("--state-dir", str(tmp_path / "a"))
+    folder = ("--state-dir", str(states / "a"))
     first = start_mock(own_site.host, "Elsewhere", *folder, "--min-seconds", "1", "--max-seconds", "1")
     request_id = own_site.submit(own_site.login(), space_id, prompt="x")["request_id"]
     first.says("Progress: 25%")
     own_site.kill()
-    eventually(lambda: files(tmp_path / "a" / "results"))
+    eventually(lambda: files(states / "a" / "results"), within_s=10)
     first.signal(signal.SIGKILL)
     first.wait()
     own_site.start()
-    other = start_mock(own_site.host, "Elsewhere", "--state-dir", str(tmp_path / "b"), *AT_ONCE)
+    other = start_mock(own_site.host, "Elsewhere", "--state-dir", str(states / "b"), *AT_ONCE)
     status = own_site.status(own_site.login(), request_id, wait=20)
     assert (status["status"], status["attempt"]) == ("completed", 2)
     other.signal(signal.SIGTERM)
     assert other.wait() == 0
     back = start_mock(own_site.host, "Elsewhere", *folder, *AT_ONCE)
-    back.says(f"Result of {request_id} not taken (stale_lease)", within_s=30)
-    eventually(lambda: files(tmp_path / "a" / "results") == [])
+    back.says(f"Result of {request_id} not taken (stale_lease)")
+    eventually(lambda: files(states / "a" / "results") == [])
     assert own_site.status(own_site.login(), request_id)["result"] == status["result"]

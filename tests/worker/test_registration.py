@@ -153,7 +153,7 @@ def test_stopping_while_the_site_is_absent(fake: FakeSite, serve: Serve) -> None
     fake.stop()
     eventually(lambda: "failed: Connection refused" in diary.lines)
     worker.worker.stop()
-    assert worker.ends(5) is None
+    assert worker.ends() is None
     fake.start()
 
 

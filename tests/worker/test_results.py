@@ -71,13 +71,13 @@ def test_results_of_an_absent_sites_time_are_handed_in(fake: FakeSite, serve: Se
 
     def handler(request: Job) -> str:
         begun.set()
-        go.wait(10)
+        go.wait(60)
         return "computed while the site was away"
 
     outbox = Outbox()
     serve(handler, outbox=outbox)
     fake.give("r1")
-    assert begun.wait(10)
+    assert begun.wait(60)
     fake.stop()
     go.set()
     eventually(lambda: len(outbox) == 1)

@@ -17,7 +17,7 @@ def test_the_handshake_announces_the_settings_and_pings_come_so(own_site: LiveSi
     own_site.environment |= {"SPACES_PING_INTERVAL_S": "1", "SPACES_PING_TIMEOUT_S": "2"}
     own_site.start()
     address = f"ws://127.0.0.1:{own_site.port}/socket.io/?EIO=4&transport=websocket"
-    client = websocket.create_connection(address, timeout=10)
+    client = websocket.create_connection(address, timeout=60)
     try:
         opening = json.loads(str(client.recv())[1:])
         assert (opening["pingInterval"], opening["pingTimeout"]) == (1000, 2000)
