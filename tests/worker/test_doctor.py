@@ -153,7 +153,7 @@ def test_what_the_site_sends_by_itself_is_held_back(
 ) -> None:
     site = serving(AlmostSite())
     site.hold_pings(monkeypatch)
-    finds(examine(site.host), "Pings", "no ping came within", "buffering off")
+    finds(examine(site.host, patience="2"), "Pings", "no ping came within", "buffering off")
 
 
 def test_a_proxy_that_refuses_files(examine: Examine, serving: Serving) -> None:
