@@ -275,6 +275,18 @@ class RemoteError(SpacesError):
     status = 502
 
 
+class RequestFailed(RemoteError):
+    """The request ended without an answer."""
+
+    code = "request_failed"
+
+
+class AnswerChanged(RemoteError):
+    """Another attempt was needed, and its answer begins differently than what was sent of the first."""
+
+    code = "answer_changed"
+
+
 class RpcTimeout(SpacesError):
     """What was called did not answer in time."""
 

@@ -15,7 +15,8 @@ from project.errors import EmptySubmission, FieldInvalid, FieldNotEnabled
 MOST_PROMPT_CHARS: Final = 100_000
 MOST_KEY_CHARS: Final = 200
 MOST_URL_CHARS: Final = 2000
-MOST_PARAMS_CHARS: Final = 20_000
+MOST_PARAMS_CHARS: Final = 120_000
+"""A conversation may be as long as a prompt, and has some signs around it."""
 MOST_PARAMS_DEPTH: Final = 16
 """Far below what any JSON writer on the way to the worker, or the worker's own reader, gives up at."""
 FILE_FIELDS: Final = ("audio_file", "video_file", "other_file")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections import Counter
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from project.clock import Clock
@@ -85,6 +87,22 @@ class Spaces:
         """Every space, newest first."""
         return self._store.all()
 
+    def models(self) -> Mapping[str, Space]:
+        """The spaces that take prompts, by what programs call them: the name, or the id where several have the name."""
+        spaces = [space for space in self.all() if _takes_prompts(space)]
+        bearers = Counter(space.name for space in spaces)
+        return {space.name if bearers[space.name] == 1 else space.id: space for space in spaces}
+
+    def model(self, name: str) -> Space:
+        """The space that programs call so, or by its id. Raises SpaceNotFound, Conflict if several have the name."""
+        models = self.models()
+        found = models.get(name) or next((space for space in models.values() if space.id == name), None)
+        if found is not None:
+            return found
+        if any(space.name == name for space in models.values()):
+            raise Conflict(f"Several spaces are called {name!r}: ask for one by its id", field="model")
+        raise SpaceNotFound(f"There is no space {name!r} that takes prompts", field="model")
+
     def make_token(self, space_id: str, name: str) -> tuple[WorkerToken, str]:
         """A new worker token and its text, which is shown this once. Raises SpaceNotFound, FieldInvalid, Conflict."""
         self.get(space_id)
@@ -130,6 +148,10 @@ class Spaces:
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _takes_prompts(space: Space) -> bool:
+    return space.settings.card_type == "websockets" and space.settings.enable_prompt
 
 
 def _found(space: Space | None) -> Space:

@@ -16,7 +16,7 @@ from project.web.devices import device_name
 from project.web.errors import answer
 from project.web.notes import note
 from project.web.policy import current_user
-from project.web.site import current_site
+from project.web.site import current_site, public_address
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
@@ -108,8 +108,7 @@ def revoke_key(key_id: str) -> Response:
 
 def _keys() -> dict[str, Any]:
     site, user = current_site(), current_user()
-    host = site.settings.public_origin or request.host_url.rstrip("/")
-    return {"keys": site.accounts.keys.of_user(user.id), "now": site.clock(), "host": host}
+    return {"keys": site.accounts.keys.of_user(user.id), "now": site.clock(), "host": public_address()}
 
 
 def _days(text: str) -> float | None:

@@ -17,7 +17,7 @@ from project.web.covers import check_cover, is_missing, pictures
 from project.web.errors import answer
 from project.web.notes import note
 from project.web.policy import current_user, policy
-from project.web.site import current_site
+from project.web.site import current_site, public_address
 
 blueprint = Blueprint("admin", __name__, url_prefix="/admin")
 _QUOTED = re.compile(r'["\\$`]')
@@ -144,7 +144,7 @@ def _edited(space_id: str) -> dict[str, Any]:
         "tokens": site.spaces.tokens(space_id),
         "quoted_name": _QUOTED.sub(r"\\\g<0>", space.name),
         "namesakes": len(site.spaces.named(space.name)) - 1,
-        "host": site.settings.public_origin or request.host_url.rstrip("/"),
+        "host": public_address(),
         "cover_missing": is_missing(space.settings),
         "recent": site.relay.listing(None, space_id=space_id, limit=10).items,
     }

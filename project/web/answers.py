@@ -7,7 +7,7 @@ from typing import Final
 from flask import request
 
 CONSOLE: Final = "/cfg/ipc/"
-FOR_PROGRAMS: Final = ("/websockets/", "/clients/")
+FOR_PROGRAMS: Final = ("/websockets/", "/clients/", "/v1/")
 FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 

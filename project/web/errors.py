@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import math
 
-from flask import Flask, Response, jsonify, make_response, render_template
+from flask import Flask, Response, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from project.errors import BadInput, MethodNotAllowed, Missing, SpacesError, TooLarge
 from project.web.answers import wants_json
+from project.web.refusals import json_of
 from project.web.words import explain
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def answer(error: SpacesError, status: int | None = None) -> Response:
     """The answer to one error, with ``Retry-After`` where there is a time to wait."""
     status = status or error.status
     if wants_json():
-        response = jsonify(error.as_dict())
+        response = jsonify(json_of(error, request.path))
     else:
         response = make_response(render_template("error.html", status=status, code=error.code, words=explain(error)))
     response.status_code = status

@@ -19,7 +19,7 @@ from project.web.i18n import COOKIE, LANGUAGES
 from project.web.notes import note_view
 from project.web.policy import current_user, policy
 from project.web.redirects import local
-from project.web.site import current_site
+from project.web.site import current_site, public_address
 
 blueprint = Blueprint("pages", __name__)
 ON_A_PAGE = 20
@@ -65,6 +65,7 @@ def space_page(space_id: str, *, error: SpacesError | None = None, prompt: str =
         most_bytes=site.settings.max_upload_bytes,
         error=error,
         prompt=prompt,
+        host=public_address(),
     )
 
 

@@ -26,10 +26,25 @@ _PAGE: Final = """<!doctype html>
 """
 
 
+CHAT: Final = "/v1/"
+
+
+def json_of(error: SpacesError, path: str) -> dict[str, object]:
+    """The JSON of an error at an address. Behind ``CHAT`` its ``error`` is what client libraries look for there."""
+    body = error.as_dict()
+    return body | {"error": chat_error(error)} if path.startswith(CHAT) else body
+
+
+def chat_error(error: SpacesError) -> dict[str, object]:
+    """An error as the chat completions API tells it."""
+    kind = "invalid_request_error" if error.status < 500 else "server_error"
+    return {"message": error.message, "type": kind, "param": error.field, "code": error.code}
+
+
 def refusal(error: SpacesError, environ: Mapping[str, Any]) -> tuple[str, bytes]:
     """The content type and the body of the answer to a refused request."""
     if not _is_person(environ):
-        return "application/json", json.dumps(error.as_dict()).encode()
+        return "application/json", json.dumps(json_of(error, str(environ.get("PATH_INFO", "")))).encode()
     page = _PAGE.format(status=error.status, message=escape(error.message), code=escape(error.code))
     return "text/html; charset=utf-8", page.encode()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from flask import Flask, Request, current_app
+from flask import Flask, Request, current_app, request
 from flask.sessions import SessionInterface, SessionMixin
 from werkzeug.wrappers import Response
 
@@ -42,6 +42,11 @@ class Site:
 def current_site() -> Site:
     """The site that is answering the current request."""
     return cast(Site, current_app.extensions["spaces"])
+
+
+def public_address() -> str:
+    """The address by which people and programs reach the site, as far as it was told, else by which it was asked."""
+    return current_site().settings.public_origin or request.host_url.rstrip("/")
 
 
 class NoFlaskSession(SessionInterface):

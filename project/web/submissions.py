@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Mapping
@@ -18,13 +17,14 @@ from project.core.model import FileField, Space, User
 from project.core.submission import FILE_FIELDS, check_fields, check_key
 from project.errors import FieldInvalid, WorkerOffline
 from project.web.answers import is_form
+from project.web.bodies import json_object
 from project.web.crowds import one_of_few
 from project.web.forms import leads_to_request
 from project.web.markdown import rendered
 from project.web.notes import note, note_view
 from project.web.policy import current_user, policy
 from project.web.site import current_site
-from project.web.uploads import MOST_TEXT_BYTES, kept_files
+from project.web.uploads import kept_files
 
 blueprint = Blueprint("submissions", __name__, url_prefix="/websockets")
 MOST_WAIT_S = 30.0
@@ -148,17 +148,7 @@ def delete(request_id: str) -> Response:
 
 
 def _fields() -> Mapping[str, Any]:
-    if not request.is_json:
-        return request.form
-    # Unlike files, JSON is held in memory as a whole.
-    request.max_content_length = MOST_TEXT_BYTES
-    try:
-        body = json.loads(request.get_data())
-    except (ValueError, RecursionError):
-        body = None
-    if not isinstance(body, dict):
-        raise FieldInvalid("The body must be a JSON object", field="body")
-    return body
+    return json_object() if request.is_json else request.form
 
 
 def _files() -> list[tuple[FileField, FileStorage]]:

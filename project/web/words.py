@@ -24,6 +24,8 @@ BY_CODE: Final[dict[str, LazyString]] = {
     "run_not_found": _("There is no such load run."),
     "load_running": _("A load test is running; stop it first."),
     "remote_error": _("What was called answered with an error."),
+    "request_failed": _("The request ended without an answer."),
+    "answer_changed": _("Another attempt was needed, and its answer begins differently."),
     "rpc_timeout": _("What was called did not answer in time."),
     "forbidden": _("You may not do that."),
     "cross_origin": _("A page of another site may not act here in your name."),

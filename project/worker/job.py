@@ -85,6 +85,12 @@ class Job:
         return str(self.payload.get("prompt") or "")
 
     @property
+    def messages(self) -> Sequence[Mapping[str, Any]]:
+        """The conversation, oldest message first, each with ``role`` and ``content``; a prompt is one of a message."""
+        told = self.params.get("messages")
+        return told if isinstance(told, list) and told else [{"role": "user", "content": self.prompt}]
+
+    @property
     def params(self) -> Mapping[str, Any]:
         """Parameters sent along, if any."""
         return self.payload.get("params") or {}

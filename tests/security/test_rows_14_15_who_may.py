@@ -65,6 +65,7 @@ def world(site: LiveSite) -> Iterator[World]:
             "token_id": re.search(r"/tokens/(\w+)/revoke", token_page)[1],  # type: ignore[index]
             "session_id": re.search(r"/account/logins/(\w+)/end", owner.get(f"{site.host}/account/").text)[1],  # type: ignore[index]
             "key_id": _key(site, owner, "read")[1],
+            "name": "Matrix",
             "user_id": re.search(r"/admin/users/(\w+)\">owner_one", admin.get(f"{site.host}/admin/users").text)[1],  # type: ignore[index]
         }
         yield World(site, admin, owner, other, ids)
@@ -174,7 +175,7 @@ def test_things_of_others_look_like_none(world: World, route: Route) -> None:
 
 def test_every_id_that_users_may_give_is_in_the_matrix() -> None:
     named = {place for route in _restricted("user") for place in PLACE.findall(route.path)}
-    shared = {"space_id"}
+    shared = {"space_id", "name"}  # of a space, which everybody may know
     assert named - shared == set(OWNED), "say whose it is: give it to `owner`, and put it into OWNED"
 
 
