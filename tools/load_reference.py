@@ -90,9 +90,9 @@ def _row(option: click.Parameter) -> str:
     if isinstance(option, click.Argument):
         return f"| `{(option.name or '').upper()}` | | |"
     assert isinstance(option, click.Option)
-    plain = option.default is None or option.default is False or option.default == ""
-    plain = plain or callable(option.default)
-    default = "" if plain or option.multiple else f"`{option.default}`"
+    # click has a mark of its own for what was left out, and flags have nothing to show.
+    shown = isinstance(option.default, (str, int, float)) and not option.is_flag and option.default != ""
+    default = f"`{option.default}`" if shown and not option.multiple else ""
     return f"| `{'`, `'.join(option.opts)}` | {default} | {option.help or ''} |"
 
 

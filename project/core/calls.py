@@ -65,6 +65,7 @@ class Relayed:
     attempt: int
     error: str | None
     code: str | None
+    test_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,8 @@ class Search:
     """What to find in the log, newest first; None or empty means anything.
 
     ``outcome`` is an ``Outcome``, ``failure`` for all that are not a success, or a request's status. ``text`` is
-    looked for in ids, callers, errors and parameters, whatever the case. Without ``tests`` the calls of load runs are
-    left out. ``before`` continues a listing (a ``seq``).
+    looked for in ids, callers, errors and parameters, whatever the case. Without ``tests`` the calls and requests of
+    load runs are left out. ``before`` continues a listing (a ``seq``).
     """
 
     method: str = ""

@@ -40,6 +40,7 @@ class Submit:
     key_age_s: float = 86400.0
     quota: Quota = NONE
     retry_of: str | None = None
+    test_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

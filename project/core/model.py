@@ -147,6 +147,7 @@ class Request:
     ``seq`` is the store's own number: the order of a space is the order of ``seq``, never of a clock.
     ``turn`` comes before it, see ``core.ordering``. ``retry_reason`` is why the attempt before this one was lost.
     ``retry_of`` names the failed request that an administrator had tried again by this one.
+    ``test_id`` names the load run that it belongs to.
     ``lease_id`` stays set while a request is queued again after a broken connection, so that the same worker,
     back with that lease, may take its attempt up again; any other claim replaces it.
     """
@@ -183,6 +184,7 @@ class Request:
     turn: int = 0
     retry_reason: str | None = None
     retry_of: str | None = None
+    test_id: str | None = None
     files: tuple[StoredFile, ...] = field(default=())
 
     @property

@@ -54,6 +54,7 @@ def submitted(command: Submit, turn: int) -> Request:
         files=command.files,
         turn=turn,
         retry_of=command.retry_of,
+        test_id=command.test_id,
     )
 
 

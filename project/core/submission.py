@@ -14,6 +14,8 @@ from project.errors import EmptySubmission, FieldInvalid, FieldNotEnabled
 
 MOST_PROMPT_CHARS: Final = 100_000
 MOST_KEY_CHARS: Final = 200
+TEST_ID_HEADER: Final = "X-Load-Test-Id"
+MOST_TEST_ID_CHARS: Final = 64
 MOST_URL_CHARS: Final = 2000
 MOST_PARAMS_CHARS: Final = 120_000
 """A conversation may be as long as a prompt, and has some signs around it."""
@@ -31,12 +33,16 @@ _ENABLED_BY: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A prompt, an address of a sound, parameters, and files already stored; at least one of the first or last."""
+    """A prompt, an address of a sound, parameters, and files already stored; at least one of the first or last.
+
+    ``test_id`` names the load run that submits it, and is no part of what is asked.
+    """
 
     prompt: str = ""
     audio_url: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[StoredFile, ...] = ()
+    test_id: str = ""
 
     def with_files(self, files: tuple[StoredFile, ...]) -> Submission:
         """The same with its files."""
@@ -84,6 +90,14 @@ def check_key(key: str) -> str:
         most = f"at most {MOST_KEY_CHARS} letters, digits and signs of ASCII"
         raise FieldInvalid(f"An Idempotency-Key has {most}", field="Idempotency-Key")
     return key
+
+
+def check_test_id(test_id: str) -> str:
+    """The id of a load run as it may be kept. Raises FieldInvalid."""
+    if len(test_id) > MOST_TEST_ID_CHARS or not all("!" <= char <= "~" for char in test_id):
+        most = f"at most {MOST_TEST_ID_CHARS} letters, digits and signs of ASCII"
+        raise FieldInvalid(f"An {TEST_ID_HEADER} has {most}", field=TEST_ID_HEADER)
+    return test_id
 
 
 def _text(form: Mapping[str, Any], name: str, most: int) -> str:

@@ -13,6 +13,7 @@ EXIT_INVALID: Final = 3
 EXIT_TARGET_LOST: Final = 4
 EXIT_OUTPUT: Final = 5
 EXIT_REFUSED: Final = 6
+EXIT_IN_USE: Final = 7
 EXIT_INTERRUPTED: Final = 130
 EXIT_TERMINATED: Final = 143
 EXITS: Final[dict[int, str]] = {
@@ -23,6 +24,7 @@ EXITS: Final[dict[int, str]] = {
     EXIT_TARGET_LOST: "the target died during the run; what was measured until then is kept",
     EXIT_OUTPUT: "the results cannot be written (disk full, no permission); what could be is kept",
     EXIT_REFUSED: "the run is not allowed: a target that is not loopback, without its proof or permission",
+    EXIT_IN_USE: "the space is in use, by a worker or by people's requests, and is not for `--workers`",
     EXIT_INTERRUPTED: "interrupted by Ctrl+C; what was measured is kept",
     EXIT_TERMINATED: "ended by SIGTERM; what was measured is kept",
 }
@@ -59,6 +61,13 @@ class RunRefused(LoadError):
 
     code = "run_refused"
     exit_code = EXIT_REFUSED
+
+
+class SpaceInUse(LoadError):
+    """The space is in use: played workers would take people's requests."""
+
+    code = "space_in_use"
+    exit_code = EXIT_IN_USE
 
 
 class CallFailed(LoadError):

@@ -157,6 +157,7 @@ class Relay:
                     key_age_s=KEY_AGE_S,
                     quota=NONE if user.is_admin or retry_of else self._quota,
                     retry_of=retry_of,
+                    test_id=submission.test_id or None,
                     max_attempts=self._max_attempts,
                     files=tuple(replace(file, request_id=request_id) for file in submission.files),
                 )

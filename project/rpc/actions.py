@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from project.core.model import Request, Space, User
@@ -57,11 +57,12 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Who calls, and how long the answer may take."""
+    """Who calls, how long the answer may take, and the load run the call belongs to, if it is one's."""
 
     caller: User
     timeout_s: float
     correlation_id: str
+    test_id: str = ""
 
 
 def send(services: Services, params: Mapping[str, Any], context: Context) -> dict[str, Any]:
@@ -114,6 +115,7 @@ def infer(services: Services, params: Mapping[str, Any], context: Context) -> di
     """``space.infer``. Raises SpaceNotFound, FieldNotEnabled, WorkerOffline, QueueFull, RemoteError, RpcTimeout."""
     space = services.space(params["space_id"])
     submission = check_fields(space.settings, {"prompt": params["prompt"], "params": params["params"]})
+    submission = replace(submission, test_id=context.test_id)
     _, view = services.relay.ask(space, context.caller, submission, context.timeout_s)
     request = view.request
     if not request.is_over:

@@ -77,8 +77,10 @@ class Calls:
         given: Mapping[str, Any] = {}
         try:
             given = check_json(params)
+            test_id = test_id or str(given.get(TEST_ID) or "") or None
             found = methods.find(method)
-            response = self._run(found, found.check(given), caller, correlation_id, timeout_s or found.timeout_s)
+            context = Context(caller, timeout_s or found.timeout_s, correlation_id, test_id or "")
+            response = self._run(found, found.check(given), context)
         except Exception as error:
             # Whatever it is, it is the call's outcome; what nobody foresaw is in the site's log too.
             failure = error
@@ -95,17 +97,14 @@ class Calls:
             duration_ms=round((_now() - began) * 1000, 2),
             outcome=outcome,
             response=response,
-            test_id=test_id or str(given.get(TEST_ID) or "") or None,
+            test_id=test_id,
             replay_of=replay_of,
             **_explained(failure),
         )
         self._keep(call)
         return call
 
-    def _run(
-        self, method: Method, params: Mapping[str, Any], caller: User, correlation_id: str, timeout_s: float
-    ) -> Any:
-        context = Context(caller, timeout_s, correlation_id)
+    def _run(self, method: Method, params: Mapping[str, Any], context: Context) -> Any:
         ended = self._runtime.event()
         answers: list[Any] = []
         failures: list[BaseException] = []
@@ -118,8 +117,8 @@ class Calls:
             ended.set()
 
         self._runtime.spawn(work)
-        if not ended.wait(timeout_s + GRACE_S):
-            raise RpcTimeout(f"{method.name} did not answer in {timeout_s:g} s")
+        if not ended.wait(context.timeout_s + GRACE_S):
+            raise RpcTimeout(f"{method.name} did not answer in {context.timeout_s:g} s")
         if failures:
             raise failures[0]
         return answers[0]

@@ -64,7 +64,7 @@ def listed(entry: Call | Relayed, name_of: NameOf) -> dict[str, Any]:
         "worker": entry.worker_id,
         "error": entry.error,
         "code": entry.code,
-        "test_id": None,
+        "test_id": entry.test_id,
         "replay_of": None,
     }
 

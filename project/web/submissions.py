@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from flask import Blueprint, jsonify, redirect, request, url_for
@@ -14,7 +15,7 @@ from werkzeug.wrappers import Response
 from project.core import safe_mode
 from project.core.commands import Submitted
 from project.core.model import FileField, Space, User
-from project.core.submission import FILE_FIELDS, check_fields, check_key
+from project.core.submission import FILE_FIELDS, TEST_ID_HEADER, check_fields, check_key, check_test_id
 from project.errors import FieldInvalid, WorkerOffline
 from project.web.answers import is_form
 from project.web.bodies import json_object
@@ -38,27 +39,29 @@ def submit(space_id: str) -> Response:
 
     With ``wait`` the answer is the request's status once it is over, if that is in time. An ``Idempotency-Key`` header
     names the submission: sent again with the same key, it is the same request. With ``X-Load-Test: true`` the request
-    goes the whole way and is kept nowhere. A browser that sends the form without a script is led to the request's page,
+    goes the whole way and is kept nowhere. ``X-Load-Test-Id`` names the load run that it belongs to, by which the
+    console's log finds it. A browser that sends the form without a script is led to the request's page,
     or shown the form again with what is wrong.
     """
     site, user = current_site(), current_user()
     space = site.spaces.get(space_id)
     key = check_key(request.headers.get("Idempotency-Key", ""))
+    test_id = check_test_id(request.headers.get(TEST_ID_HEADER, ""))
     safe = safe_mode.is_asked(request.headers.get(safe_mode.HEADER))
     # What can be refused is refused before a long body is read; a submission with a key may have been taken before.
     if not key and not site.relay.accepts(space):
         raise WorkerOffline
     with one_of_few(user):
-        return _take(space, user, key, safe=safe)
+        return _take(space, user, key, test_id, safe=safe)
 
 
-def _take(space: Space, user: User, key: str, *, safe: bool) -> Response:
+def _take(space: Space, user: User, key: str, test_id: str, *, safe: bool) -> Response:
     """Read the body, and accept what it says."""
     site = current_site()
     form = _fields()
     wait_s = _seconds(form.get("wait", request.args.get("wait")))
     chosen = _files()
-    submission = check_fields(space.settings, form, [field for field, _ in chosen])
+    submission = replace(check_fields(space.settings, form, [field for field, _ in chosen]), test_id=test_id)
     with kept_files(chosen, time.time()) as kept:
         whole = submission.with_files(kept.files)
         if wait_s:

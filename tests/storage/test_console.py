@@ -114,7 +114,7 @@ def test_requests_of_the_relay_beside_them(store: Store) -> None:
                 run_s=run_s,
             )
         )
-    store.requests.submit(Submit("open", "s", "u", "ming", {"prompt": "x"}, 110.0, 60.0, 60.0))
+    store.requests.submit(Submit("open", "s", "u", "ming", {"prompt": "x"}, 110.0, 60.0, 60.0, test_id="t2"))
     assert ids(store.calls.relayed(Search())) == ["open", "r1", "r0"]
     failed = store.calls.relayed(Search(outcome="failure"))[0]
     assert (failed.id, failed.worker_id, failed.code, failed.wait_ms, failed.run_ms) == (
@@ -127,6 +127,8 @@ def test_requests_of_the_relay_beside_them(store: Store) -> None:
     assert ids(store.calls.relayed(Search(text="OUT OF"))) == ["r1"]
     assert ids(store.calls.relayed(Search(method="s", since=105.0))) == ["open"]
     assert ids(store.calls.relayed(Search(test_id="t"))) == []
+    assert [(one.id, one.test_id) for one in store.calls.relayed(Search(test_id="t2"))] == [("open", "t2")]
+    assert ids(store.calls.relayed(Search(tests=False))) == ["r1", "r0"]
     assert ids(store.calls.relayed(Search(outcome="success"))) == ["r0"]
     workers = store.calls.worker_statistics(since=0.0, until=200.0)
     assert [(w.name, w.part, w.count, w.failures, w.p95_ms) for w in workers] == [

@@ -95,6 +95,7 @@ def _relay(given: dict[str, Any]) -> RelayOptions | None:
         given["work"],
         given["capacity"],
         given["worker_token"],
+        **({"test_id": given["test_id"]} if given["test_id"] else {}),
     )
 
 

@@ -76,6 +76,8 @@ def _target_options() -> list[click.Option]:
                      help="Relay: seconds a played worker takes."),
         click.Option(["--capacity"], type=click.IntRange(1, 1024), default=64, show_default=True,
                      help="Relay: requests a played worker takes at once."),
+        click.Option(["--test-id"], default="",
+                     help="Relay: by which the console's log finds the requests; otherwise one by chance."),
         click.Option(["--worker-token"], default="", envvar="SPACES_WORKER_TOKEN",
                      help="Relay: of the played workers."),
     ]  # fmt: skip

@@ -21,6 +21,7 @@ from project.load.engine.gauge import raise_fds_limit
 from project.load.engine.loops import run_in_loop
 from project.load.errors import (
     EXIT_FAILED,
+    EXIT_IN_USE,
     EXIT_INTERRUPTED,
     EXIT_INVALID,
     EXIT_PASSED,
@@ -47,6 +48,7 @@ OUTCOME_EXITS = {
     "terminated": EXIT_TERMINATED,
     "target_lost": EXIT_TARGET_LOST,
     "target_unsafe": EXIT_REFUSED,
+    "space_in_use": EXIT_IN_USE,
 }
 
 
@@ -221,6 +223,7 @@ def _config(order: Order) -> dict[str, Any]:
     shown = {name: value for name, value in order.options.items() if not name.endswith(secret)}
     return {
         **shown,
+        **({"space": relay.space, "test_id": relay.test_id} if (relay := order.target.relay) else {}),
         "timeout_s": order.target.timeout_s,
         "method": order.target.method,
         "path": order.target.path,

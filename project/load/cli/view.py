@@ -96,6 +96,8 @@ def show_result(console: Console, record: RunRecord) -> None:
             console.print(
                 f"    {stage} (ms): mean {times['mean_ms']:.2f}, p50 {times['p50_ms']:.2f}, p95 {times['p95_ms']:.2f}"
             )
+    if test_id := record.config.get("test_id"):
+        console.print(f"  test id: {test_id}, by which the console's log finds these requests")
     accounting = ("sent", "received", "lost", "late", "duplicated", "out_of_order")
     console.print(
         "  messages: " + ", ".join(f"{getattr(counts, name)} {name.replace('_', ' ')}" for name in accounting),

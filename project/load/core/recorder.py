@@ -25,6 +25,8 @@ class Recorder:
         self.users = 0
         self.response_total_us = 0
         self.in_flight_mean = 0.0
+        self.trouble = ""
+        """Why the run must end at once, an outcome; set by whoever finds it, looked at ten times a second."""
         self._in_flight_looks = 0
         self._interval_us = int(interval_s * 1_000_000)
         self._opened_us = start_us

@@ -186,6 +186,8 @@ class Run:
                 self._tell(state, "running")
             if state.is_lost():
                 state.stop("target_lost")
+            if state.recorder.trouble:
+                state.stop(state.recorder.trouble)
 
     def _tell(self, state: State, status: str) -> None:
         if not self._watchers:

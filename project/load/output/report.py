@@ -18,6 +18,7 @@ OUTCOMES: Final = {
     "interrupted": "interrupted by the one who ran it",
     "terminated": "ended early",
     "target_lost": "ended: the target was gone",
+    "space_in_use": "ended: the space was somebody's, and a request of theirs was given back",
     "target_unsafe": "ended: the target did not say that it kept nothing",
 }
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +16,7 @@ import aiohttp
 
 from project.load.core.recorder import Recorder
 from project.load.engine.clock import Sleeper, now_us
-from project.load.errors import BadUsage, CallFailed, TargetUnreachable
+from project.load.errors import BadUsage, CallFailed, SpaceInUse, TargetUnreachable
 from project.load.targets.base import Answer, failure_of
 from project.load.targets.login import log_in
 from project.load.targets.workers import PlayedWorkers
@@ -22,6 +24,11 @@ from project.load.targets.workers import PlayedWorkers
 Following = Literal["wait", "poll", "sse"]
 OVER: Final = ("completed", "failed", "cancelled")
 MOST_WAIT_S: Final = 30.0
+TEST_ID_HEADER: Final = "X-Load-Test-Id"
+MOST_TEST_ID_CHARS: Final = 64
+EMPTYING_S: Final = 10.0
+"""How long played workers stay at the end to do what a run that was broken off left in the queue."""
+CANCELLED_AT_ONCE: Final = 20
 _ERRORS: Final = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 
 
@@ -41,12 +48,17 @@ class RelayOptions:
     capacity: int = 64
     token: str = ""
     prompt_chars: int = 32
+    test_id: str = field(default_factory=lambda: secrets.token_hex(4))
+    """By which the console's log finds the requests of the run."""
 
     def __post_init__(self) -> None:
         if self.following not in get_args(Following):
             raise BadUsage(f"a result is followed by {', '.join(get_args(Following))}, not {self.following!r}")
         if not self.space:
             raise BadUsage("a relay's target needs --space, a space's id or name")
+        printable = all("!" <= char <= "~" for char in self.test_id)
+        if not printable or not 1 <= len(self.test_id) <= MOST_TEST_ID_CHARS:
+            raise BadUsage(f"a test id has 1 to {MOST_TEST_ID_CHARS} letters, digits and signs, not {self.test_id!r}")
 
 
 class RelaySession:
@@ -75,6 +87,7 @@ class RelaySession:
                 body = await self._submit(prompt)
                 self._counts.sent += 1
                 accepted = True
+                self._target.open_requests.add(str(body["request_id"]))
                 body = await self._follow(body)
         except CallFailed as error:
             return Answer(error.kind, "submit", message=error.message)
@@ -82,6 +95,7 @@ class RelaySession:
             self._counts.lost += accepted
             return Answer(failure_of(error), "submit", message=str(error))
         self._counts.received += 1
+        self._target.open_requests.discard(str(body["request_id"]))
         return self._answer(body, prompt, now_us() - began_us)
 
     def _answer(self, body: Mapping[str, Any], prompt: str, took_us: int) -> Answer:
@@ -200,18 +214,20 @@ class RelayTarget:
         self._recorder: Recorder | None = None
         self._sleeper = Sleeper()
         self.workers: PlayedWorkers | None = None
+        self.open_requests: set[str] = set()
+        """Accepted, and not known to be over."""
 
     def work_of(self, request_id: str) -> int | None:
         """How long (µs) a played worker worked on a request; None when that is not known."""
         return self.workers.work_us.pop(request_id, None) if self.workers is not None else None
 
     async def open(self, recorder: Recorder) -> None:
-        """Log in, find the space, and bring the workers. Raises TargetUnreachable."""
+        """Log in, find the space, and bring the workers. Raises TargetUnreachable, SpaceInUse."""
         self._recorder = recorder
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers=self.headers,
+            headers={**self.headers, TEST_ID_HEADER: self.options.test_id},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
         )
         await self._sleeper.__aenter__()
@@ -250,9 +266,24 @@ class RelayTarget:
         self.space_id = str(found[0].get("id") or found[0].get("space_id"))
         return str(found[0]["name"])
 
+    async def _space_state(self) -> dict[str, Any]:
+        assert self._http is not None
+        async with self._http.get(f"{self.url}/websockets/space/{self.space_id}/status") as response:
+            if response.status != 200:
+                raise TargetUnreachable(f"{self.url} does not say how the space is ({response.status})")
+            state: dict[str, Any] = await response.json()
+            return state
+
     async def _bring_workers(self, name: str) -> None:
+        """Serve the space, unless it is somebody's: a played worker gives worthless answers. Raises SpaceInUse."""
         assert self._http is not None
         options = self.options
+        state = await self._space_state()
+        instead = "use a space of its own for load tests, or leave out --workers"
+        if state.get("connected"):
+            raise SpaceInUse(f"A worker serves {name!r} already: {instead}")
+        if waiting := state.get("queue_size"):
+            raise SpaceInUse(f"{waiting} requests wait in {name!r}, and played workers would answer them: {instead}")
         self.workers = PlayedWorkers(
             self.url,
             name,
@@ -262,6 +293,8 @@ class RelayTarget:
             options.work_s,
             options.token,
             self.seed,
+            self._prefix,
+            self._recorder,
         )
         await self.workers.open(self._http)
 
@@ -269,13 +302,37 @@ class RelayTarget:
         """One more user."""
         if self._http is None or self._recorder is None:
             raise CallFailed("not_connected")
-        return RelaySession(self, self._http, self._recorder, f"load {self.seed}-{number}-")
+        return RelaySession(self, self._http, self._recorder, f"{self._prefix}{number}-")
+
+    @property
+    def _prefix(self) -> str:
+        return f"load {self.seed}-"
 
     async def close(self) -> None:
-        """Take the workers away and close the connections."""
+        """Leave nothing in the queue, take the workers away, and close the connections."""
+        with contextlib.suppress(*_ERRORS, TargetUnreachable, CallFailed):
+            async with asyncio.timeout(EMPTYING_S):
+                await self._empty()
         if self.workers is not None:
             await self.workers.close()
         if self._http is not None:
             await self._http.close()
             self._http = None
         await self._sleeper.__aexit__(None, None, None)
+
+    async def _empty(self) -> None:
+        """Have done, or cancel, what a run that was broken off left waiting: a real worker must not get it."""
+        if self._http is None or not self.space_id:
+            return
+        if self.workers is not None and not self.workers.left:
+            self.workers.hurry()
+            while not self.workers.left and (await self._space_state()).get("queue_size"):
+                await asyncio.sleep(self.options.poll_s)
+            return
+        gate = asyncio.Semaphore(CANCELLED_AT_ONCE)
+        await asyncio.gather(*(self._cancel(request_id, gate) for request_id in self.open_requests))
+
+    async def _cancel(self, request_id: str, gate: asyncio.Semaphore) -> None:
+        assert self._http is not None
+        async with gate, self._http.post(f"{self.url}/websockets/cancel/{request_id}", headers=self.cookie) as response:
+            await response.read()

@@ -13,6 +13,7 @@ from typing import Any, Final
 import aiohttp
 import socketio
 
+from project.load.core.recorder import Recorder
 from project.load.engine.clock import Sleeper, now_us
 from project.load.errors import TargetUnreachable
 from project.wire import events
@@ -25,7 +26,11 @@ REMEMBERED: Final = 100_000
 
 @dataclass
 class PlayedWorkers:
-    """``count`` workers on one space, each taking ``capacity`` requests at once and ``work_s`` for every one."""
+    """``count`` workers on one space, each taking ``capacity`` requests at once and ``work_s`` for every one.
+
+    They answer what this run submitted, known by how its prompts begin. A request of anybody else ends the run: the
+    workers leave without an answer, and the site hands the request to the next worker that comes.
+    """
 
     url: str
     space_name: str
@@ -35,6 +40,9 @@ class PlayedWorkers:
     work_s: float = 0.0
     token: str = ""
     seed: int = 1
+    prefix: str = ""
+    """How the prompts of this run begin."""
+    recorder: Recorder | None = None
     executed: int = 0
     repeated: int = 0
     """Requests that were handed over again: what at-least-once allows, and a good day does not show."""
@@ -44,7 +52,8 @@ class PlayedWorkers:
 
     def __post_init__(self) -> None:
         self._workers: list[_Worker] = []
-        self._closing = False
+        self._leaving: asyncio.Task[None] | None = None
+        self.hurried = False
 
     async def open(self, http: aiohttp.ClientSession) -> None:
         """Register every worker. Raises TargetUnreachable when one is refused."""
@@ -55,9 +64,30 @@ class PlayedWorkers:
 
     async def close(self) -> None:
         """Take them away."""
-        self._closing = True
-        await asyncio.gather(*(worker.close() for worker in self._workers))
-        self._workers.clear()
+        workers, self._workers = self._workers, []
+        await asyncio.gather(*(worker.close() for worker in workers))
+
+    def is_ours(self, request: Mapping[str, Any]) -> bool:
+        """Whether this run submitted a request. The first of anybody else's ends the run."""
+        if self.left:
+            return False
+        if str((request.get("payload") or {}).get("prompt", "")).startswith(self.prefix):
+            return True
+        if self.recorder is not None:
+            self.recorder.trouble = "space_in_use"
+        self._leaving = asyncio.create_task(self.close())
+        return False
+
+    @property
+    def left(self) -> bool:
+        """Whether they left because somebody else's request came."""
+        return self._leaving is not None
+
+    def hurry(self) -> None:
+        """Answer at once from now on, whatever the work should take: the run is over, and nothing is to be left."""
+        self.hurried = True
+        for worker in self._workers:
+            worker.wake()
 
     def done(self, request_id: str, took_us: int) -> None:
         """One request was worked on for so long."""
@@ -76,6 +106,7 @@ class _Worker:
         self._client = socketio.AsyncClient(reconnection=False, http_session=http, handle_sigint=False)
         self._held: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sleeping: set[asyncio.Task[Any]] = set()
         self._response: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self._client.on(events.REGISTER_RESPONSE, self._registered)
         self._client.on(events.REQUEST, self._requested)
@@ -107,6 +138,8 @@ class _Worker:
             self._response.set_result(response)
 
     async def _requested(self, request: Mapping[str, Any]) -> None:
+        if not self._owner.is_ours(request):
+            return
         self._held[request["request_id"]] = request.get("lease_id", "")
         self._keep(self._work(request))
 
@@ -116,8 +149,8 @@ class _Worker:
     async def _work(self, request: Mapping[str, Any]) -> None:
         owner, request_id = self._owner, request["request_id"]
         began = now_us()
-        if owner.work_s:
-            await owner.sleeper.until(began + int(owner.work_s * 1e6))
+        if owner.work_s and not owner.hurried:
+            await self._sleep(began + int(owner.work_s * 1e6))
         took_us = now_us() - began
         if request_id not in self._held:
             return
@@ -133,6 +166,23 @@ class _Worker:
         with contextlib.suppress(socketio.exceptions.SocketIOError):
             await self._client.emit(events.RESULT, result, callback=self._acknowledged)
         self._held.pop(request_id, None)
+
+    async def _sleep(self, until_us: int) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._sleeping.add(task)
+        try:
+            await self._owner.sleeper.until(until_us)
+        except asyncio.CancelledError:
+            if not self._owner.hurried:
+                raise
+            task.uncancel()
+        finally:
+            self._sleeping.discard(task)
+
+    def wake(self) -> None:
+        for task in set(self._sleeping):
+            task.cancel()
 
     async def _acknowledged(self, answer: Any = None) -> None:
         if isinstance(answer, dict) and not answer.get("ok"):

@@ -85,8 +85,6 @@ class MemoryCalls:
 
     def relayed(self, search: Search) -> tuple[Relayed, ...]:
         """See the port."""
-        if search.test_id:
-            return ()
         found = [request for request in self._requests() if _request_matches(request, search)]
         return tuple(_relayed(request) for request in sorted(found, key=lambda r: -r.seq)[: search.limit])
 
@@ -156,6 +154,7 @@ def _relayed(request: Request) -> Relayed:
         attempt=request.attempt,
         error=request.error,
         code=request.code,
+        test_id=request.test_id,
     )
 
 
@@ -185,6 +184,8 @@ def _request_matches(request: Request, search: Search) -> bool:
     return (
         search.method in ("", request.space_id)
         and wanted in ("", request.status.value)
+        and search.test_id in ("", request.test_id)
+        and (search.tests or request.test_id is None)
         and (not search.text or any(search.text.lower() in (text or "").lower() for text in texts))
         and _within(request.created_at, request.seq, search)
     )

@@ -103,11 +103,9 @@ class SqlCalls:
 
     def relayed(self, search: Search) -> tuple[Relayed, ...]:
         """See the port."""
-        if search.test_id:
-            return ()
         columns = (
             *(_R.c[name] for name in ("id", "seq", "space_id", "worker_id", "username", "status", "attempt")),
-            *(_R.c.created_at.label("at"), _R.c.error, _R.c.code),
+            *(_R.c.created_at.label("at"), _R.c.error, _R.c.code, _R.c.test_id),
             ((_R.c.dispatched_at - _R.c.created_at) * 1000).label("wait_ms"),
             (_RUN_S * 1000).label("run_ms"),
         )
@@ -220,6 +218,10 @@ def _of_requests(search: Search) -> list[Any]:
         looked_in = (_R.c.id, _R.c.username, _R.c.worker_id, _R.c.error, _R.c.code)
         text = search.text.lower()
         where.append(sa.or_(*(_contains(sa.func.lower(column), text) for column in looked_in)))
+    if search.test_id:
+        where.append(_R.c.test_id == search.test_id)
+    if not search.tests:
+        where.append(_R.c.test_id.is_(None))
     if search.before is not None:
         where.append(_R.c.seq < search.before)
     return where

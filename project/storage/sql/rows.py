@@ -35,6 +35,7 @@ _MUTABLE = tuple(
         "max_attempts",
         "turn",
         "retry_of",
+        "test_id",
     }
 )
 REQUEST = sa.select(*(schema.requests.c[name] for name in _REQUEST_FIELDS))

@@ -188,6 +188,7 @@ requests = sa.Table(
     sa.Column("turn", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("retry_reason", sa.String(64)),
     sa.Column("retry_of", sa.String(64)),
+    sa.Column("test_id", sa.String(64)),
     sa.CheckConstraint(_among("status", frozenset(Status)), name="status"),
     sa.CheckConstraint("attempt >= 0 AND attempt <= max_attempts", name="attempts"),
     sa.CheckConstraint("status <> 'processing' OR (lease_id IS NOT NULL AND lease_until IS NOT NULL)", name="leased"),
@@ -223,6 +224,13 @@ sa.Index(
     unique=True,
     sqlite_where=sa.text("retry_of IS NOT NULL"),
     postgresql_where=sa.text("retry_of IS NOT NULL"),
+)
+sa.Index(
+    "ix_requests_test_id",
+    requests.c.test_id,
+    requests.c.seq,
+    sqlite_where=sa.text("test_id IS NOT NULL"),
+    postgresql_where=sa.text("test_id IS NOT NULL"),
 )
 sa.Index("ix_requests_user", requests.c.user_id, requests.c.space_id, requests.c.seq)
 sa.Index("ix_requests_finished_at", requests.c.finished_at)
