@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from project.backup.errors import BackupError
 from project.config import TABLE
 from project.core.policies import EVENT_POLICIES, ROUTE_POLICIES
 from project.core.reasons import REASONS
@@ -16,6 +17,7 @@ from tools.routes import listing
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 _CODES = "| code | meaning |"
+_RAISED = "| exception | code | meaning |"
 
 
 def settings() -> str:
@@ -42,7 +44,10 @@ def errors() -> str:
     page += "\n" + _page("Why a request ended", "In `code` of its status.", _CODES, ends, level=2)
     raised = [_raised(error) for error in (WorkerError, *WorkerError.__subclasses__())]
     text = "What the worker SDK raises. `reason` of a refused registration is one of the codes above."
-    return page + "\n" + _page("In a worker", text, "| exception | code | meaning |", raised, level=2)
+    page += "\n" + _page("In a worker", text, _RAISED, raised, level=2)
+    raised = [_raised(error) for error in (BackupError, *BackupError.__subclasses__())]
+    text = "What `python -m project.backup` ends with, in brackets after the message; the exit code is 1."
+    return page + "\n" + _page("Of a backup", text, _RAISED, raised, level=2)
 
 
 def _raised(error: type[SpacesError]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from project.backup.cli import main as backup_command
 from project.main import main as site_command
 from project.suites.cli import main as suites_command
 from project.wire import events
@@ -48,6 +49,10 @@ def test_every_event_is_documented() -> None:
         ("run.py", {flag for option in site_command.params for flag in option.opts}),
         ("-m project.worker doctor", {flag for action in doctor_parser()._actions for flag in action.option_strings}),
         ("mock_app.py", {flag for action in mock_parser()._actions for flag in action.option_strings}),
+        (
+            "-m project.backup",
+            {f for made in backup_command.commands.values() for p in made.params for f in p.opts} - {"archive"},
+        ),
         ("test_websockets.py", {flag for option in suites_command.params for flag in option.opts}),
     ],
 )
