@@ -109,6 +109,7 @@ TABLE: Final[tuple[Setting, ...]] = (
 )
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
 _CLAMD: Final = re.compile(r"/.+|\[[0-9a-f:.]+\]:[0-9]{1,5}|[A-Za-z0-9_.-]+:[0-9]{1,5}")
+_POSTGRES_URL: Final = re.compile(r"^postgres(ql)?://")
 _HOST_NAME: Final = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
 REGISTRATION: Final = ("open", "closed")
 _MAY_BE_0: Final = (
@@ -266,7 +267,10 @@ class Settings:
     @property
     def store_url(self) -> str:
         """The database's SQLAlchemy URL."""
-        return self.database_url or f"sqlite:///{(self.data_dir / 'spaces.db').resolve()}"
+        if not self.database_url:
+            return f"sqlite:///{(self.data_dir / 'spaces.db').resolve()}"
+        # By whatever name its owner knows the server, there is one driver.
+        return _POSTGRES_URL.sub("postgresql+psycopg://", self.database_url)
 
     @property
     def upload_dir(self) -> Path:

@@ -7,6 +7,7 @@
     ├── Conflict          409
     ├── RemoteError       502
     ├── RpcTimeout        504
+    ├── OutcomeUnknown    504           written or not: nobody can say yet
     ├── TooLarge          413/431
     ├── TryLater          429/503/507   nothing is wrong with the request, the moment is
     ├── SettingInvalid    the site does not start like this
@@ -406,6 +407,13 @@ class StorageUnavailable(TryLater):
     """The database cannot be written just now; nothing was accepted."""
 
     code = "storage_unavailable"
+
+
+class OutcomeUnknown(SpacesError):
+    """The database was lost at the very moment of writing. It may have been written: look before you send it again."""
+
+    code = "outcome_unknown"
+    status = 504
 
 
 class DiskFull(TryLater):

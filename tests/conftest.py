@@ -18,12 +18,15 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, ParamSpec
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec
 
 import hypothesis
 import pytest
 import requests
 from playwright.sync_api import Browser, expect, sync_playwright
+
+if TYPE_CHECKING:
+    from tests.services import Postgres, Redis
 
 ROOT = Path(__file__).resolve().parent.parent
 OF_PROCESSES = frozenset(
@@ -41,6 +44,8 @@ OF_PROCESSES = frozenset(
         "echo",
         "load",
         "slow",
+        "postgres",
+        "redis",
     }
 )
 """Fixtures that start processes: whoever uses one is slow."""
@@ -330,3 +335,29 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=path, args=flags)
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One real PostgreSQL for the session. Tests have databases of their own in it, and never end it."""
+    from tests.services import Postgres
+
+    server = Postgres()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def redis() -> Iterator[Redis]:
+    """A real Redis of the test's own, to be killed and started at will."""
+    from tests.services import Redis
+
+    server = Redis()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()

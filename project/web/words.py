@@ -64,6 +64,9 @@ BY_CODE: Final[dict[str, LazyString]] = {
     "already_retried": _("That request was tried again already."),
     "worker_offline": _("The remote app is not connected."),
     "scanner_unavailable": _("Files cannot be scanned for viruses just now; nothing was accepted."),
+    "outcome_unknown": _(
+        "The database was lost at the very moment of writing. It may have been written: look before you send it again."
+    ),
     "storage_unavailable": _("The database cannot be written just now; nothing was accepted."),
     "disk_full": _("The disk is full; nothing was accepted."),
 }

@@ -15,9 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from project.core.commands import Claim, Finish, Finished, Renew, Report, Resume, Resumed, Submit, Submitted
 from project.core.leases import Verdict
@@ -37,6 +45,7 @@ from project.runtime import make_runtime
 from project.storage.memory import memory_store
 from project.storage.port import Store
 from project.storage.sql import open_store
+from tests.storage.conftest import emptied
 
 RUNTIME = make_runtime("threading")
 LEASE_S = 15.0
@@ -69,7 +78,7 @@ class TwoStores(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(dir=IN_MEMORY)
-        self.url = f"sqlite:///{Path(self.folder.name) / 'store.db'}"
+        self.url = self.empty_database()
         self.memory = memory_store()
         self.sql = open_store(self.url, RUNTIME)
         self.now = 1000.0
@@ -82,6 +91,10 @@ class TwoStores(RuleBasedStateMachine):
         self.first_attempts: dict[tuple[str, str], int] = {}
         self.keys: dict[tuple[str, str], tuple[str, str, float]] = {}
         self.retried: dict[str, str] = {}
+
+    def empty_database(self) -> str:
+        """Where the store in SQL begins."""
+        return f"sqlite:///{Path(self.folder.name) / 'store.db'}"
 
     def both(self, ask: Callable[[Store], Any]) -> Any:
         """What both stores answer, which must be the same; a refusal is an answer too."""
@@ -449,11 +462,27 @@ def _runs(request: Request) -> bool:
     return request.status is Status.PROCESSING
 
 
-TestTwoStores = TwoStores.TestCase
-TestTwoStores.settings = settings(
+class WithPostgres(TwoStores):
+    """The same commands to the store in memory and to the one in PostgreSQL."""
+
+    database = ""
+
+    def empty_database(self) -> str:
+        return emptied(self.database)
+
+
+ANY_COURSE = settings(
     max_examples=25,
     stateful_step_count=40,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
+TestTwoStores = TwoStores.TestCase
+TestTwoStores.settings = ANY_COURSE
+
+
+@pytest.mark.slow
+def test_with_postgres(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WithPostgres, "database", postgres_url)
+    run_state_machine_as_test(WithPostgres, settings=settings(ANY_COURSE, max_examples=8))

@@ -28,7 +28,7 @@ def open_store(url: str, runtime: Runtime) -> Store:
     """
     migrate(url)
     writer = Lane(runtime, make_engine(url, writes=True))
-    reader = Lane(runtime, make_engine(url, writes=False))
+    reader = Lane(runtime, make_engine(url, writes=False), writes=False)
 
     def close() -> None:
         writer.close()

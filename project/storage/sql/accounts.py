@@ -97,13 +97,16 @@ class SqlAccounts:
         return self._change(user_id, {"role": role}, may_end_admin=role != "admin")
 
     def _change(self, user_id: str, values: dict[str, Any], *, may_end_admin: bool) -> bool:
-        others = sa.select(sa.func.count()).where(_U.c.id != user_id, _U.c.role == "admin", _U.c.disabled.is_(False))
+        # All of them are locked, in one order: two nodes must not each count on the administrator the other removes.
+        concerned = (_U.c.id == user_id) | ((_U.c.role == "admin") & _U.c.disabled.is_(False))
+        query = sa.select(_U.c.id, _U.c.role).where(concerned).order_by(_U.c.id).with_for_update()
 
         def apply(connection: sa.Connection) -> bool:
-            role = connection.scalar(sa.select(_U.c.role).where(_U.c.id == user_id).with_for_update())
+            roles: dict[str, str] = dict(connection.execute(query).all())
+            role = roles.pop(user_id, None)
             if role is None:
                 return False
-            if may_end_admin and role == "admin" and not connection.scalar(others):
+            if may_end_admin and role == "admin" and not roles:
                 raise LastAdmin
             connection.execute(_U.update().where(_U.c.id == user_id).values(values))
             connection.execute(_S.delete().where(_S.c.user_id == user_id))

@@ -70,11 +70,11 @@ class SqlCalls:
         """See the port."""
         failed = sa.case((_C.c.outcome != Outcome.SUCCESS.value, 1), else_=0)
         lost = sa.case((_R.c.status == Status.FAILED.value, 1), else_=0)
-        queries = [_by_minute(_C.c.at, failed, since, until), _by_minute(_R.c.finished_at, lost, since, until)]
 
         def read(connection: sa.Connection) -> dict[int, tuple[int, int]]:
             found: dict[int, tuple[int, int]] = {}
-            for query in queries:
+            for at, wrong in ((_C.c.at, failed), (_R.c.finished_at, lost)):
+                query = _by_minute(_minute(at, connection.dialect.name), at, wrong, since, until)
                 for minute, count, failures in connection.execute(query):
                     before = found.get(int(minute), (0, 0))
                     found[int(minute)] = (before[0] + count, before[1] + failures)
@@ -170,10 +170,13 @@ def _statistics(
     return Statistics(name, count, int(failures), float(p50_ms), float(p95_ms), last_at, part)
 
 
-def _by_minute(at: Any, failed: Any, since: float, until: float) -> Any:
-    # round(x - 0.5) is floor(x), which not every SQLite has.
-    minute = sa.func.round(at / 60.0 - 0.5)
-    return sa.select(minute, sa.func.count(), sa.func.sum(failed)).where(at >= since, at < until).group_by(minute)
+def _minute(at: Any, dialect: str) -> Any:
+    # Not every SQLite has floor(x); there, round(x - 0.5) is the same. Elsewhere halves go to the even side.
+    return (sa.func.round(at / 60.0 - 0.5) if dialect == "sqlite" else sa.func.floor(at / 60.0)).label("minute")
+
+
+def _by_minute(minute: Any, at: Any, failed: Any, since: float, until: float) -> Any:
+    return sa.select(minute, sa.func.count(), sa.func.sum(failed)).where(at >= since, at < until).group_by("minute")
 
 
 def _contains(column: Any, text: str) -> Any:

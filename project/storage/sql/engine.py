@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
+import psycopg
 import sqlalchemy as sa
+from psycopg.types.string import StrDumper
 
 BUSY_TIMEOUT_MS = 5000
+_POSTGRES: Final = {
+    # A server that is gone without a word is noticed within seconds, not within the system's hours.
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+# A node that freezes in the middle of a transaction must not hold its rows for longer than a lease.
+_SESSION: Final = {"lock_timeout": f"{BUSY_TIMEOUT_MS}ms", "idle_in_transaction_session_timeout": "10s"}
 
 
 def make_engine(url: str, *, writes: bool) -> sa.Engine:
     """An engine for one lane: no pool, since a lane keeps its one connection.
 
     On SQLite: WAL with synchronous=FULL, so that a commit is on disk when it returns; a writer takes the lock when
-    its transaction begins, so that it never has to be upgraded.
+    its transaction begins, so that it never has to be upgraded. On PostgreSQL: read committed, so that a statement
+    that has waited for a row sees what became of it; and synchronous_commit is never off.
     """
+    postgres = not url.startswith("sqlite")
+    more: dict[str, Any] = {"paramstyle": "format", "connect_args": _asked(url)} if postgres else {}
     engine = sa.create_engine(
         url,
+        **more,
         poolclass=sa.NullPool,
         json_serializer=_dump,
         json_deserializer=json.loads,
@@ -28,7 +44,33 @@ def make_engine(url: str, *, writes: bool) -> sa.Engine:
         sa.event.listen(engine, "connect", _prepare_sqlite)
         begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
         sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    else:
+        sa.event.listen(engine, "connect", _prepare_postgres)
     return engine
+
+
+def _asked(url: str) -> dict[str, Any]:
+    """What the connection is asked for, unless the URL says otherwise."""
+    return {name: value for name, value in _POSTGRES.items() if name not in sa.make_url(url).query}
+
+
+class _TextDumper(StrDumper):
+    """PostgreSQL keeps every character but NUL, which becomes the sign of one that is not known."""
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(obj.replace("\x00", "\ufffd") if "\x00" in obj else obj)
+
+
+def _prepare_postgres(connection: psycopg.Connection[Any], _record: object) -> None:
+    connection.adapters.register_dumper(str, _TextDumper)
+    with connection.cursor() as cursor:
+        for name, value in _SESSION.items():
+            cursor.execute("SELECT set_config(%s, %s, false)", (name, value))
+        # What replicates before it answers is more than on; only off, and what is off the disk, is less.
+        cursor.execute(
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+    connection.commit()
 
 
 def _dump(value: object) -> str:

@@ -4,6 +4,10 @@ An fsync costs the same for one request as for a hundred, so the writer's lane t
 applies it in one transaction, commits, and only then tells those who wait. The event loop never waits for the disk,
 and no transaction ever yields to it.
 
+On PostgreSQL other nodes write at the same time, and the server may go away. What failed only because somebody came
+between, or because the connection broke before the commit, is done again; of a commit that was not answered the server
+is asked what became of it (``storage.sql.mishaps``).
+
 Work of one kind is applied together (``Work.apply`` gets all its arguments), so that a hundred submissions are
 a handful of statements. Within a batch kinds go in the order of their ``rank``.
 """
@@ -17,16 +21,19 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
-from project.errors import DiskFull, StorageUnavailable
+from project.errors import DiskFull, OutcomeUnknown, StorageUnavailable
 from project.runtime import Completion, Runtime
+from project.storage.sql.mishaps import Receipts, came_between, is_lost, translated
 
 MOST_IN_A_BATCH = 500
 BUSY_FROM = 3
 GATHER_S = 0.004
 """When work comes so fast that a batch had ``BUSY_FROM`` pieces, the next one waits this long for company: what
 a transaction costs by itself is several times what one more piece in it costs."""
+MOST_TRIES = 5
+FIRST_PAUSE_S = 0.1
+"""Before a batch is tried again on a new connection; twice as long each time."""
 T = TypeVar("T")
 Outcome = tuple[Any, BaseException | None]
 
@@ -54,9 +61,13 @@ Job = tuple[Work, Any, Completion[Any]]
 class Lane:
     """A thread with a connection. ``run`` from any task of the loop; see the module's text."""
 
-    def __init__(self, runtime: Runtime, engine: sa.Engine):
+    def __init__(self, runtime: Runtime, engine: sa.Engine, *, writes: bool = True):
         self._runtime = runtime
         self._engine = engine
+        self._receipts = Receipts() if writes else None
+        # Never released: to wait for it is a pause that no async mode has patched.
+        self._never = _thread.allocate_lock()
+        self._never.acquire()
         self._jobs: _queue.SimpleQueue[Job | None] = _queue.SimpleQueue()
         self._stopped: Completion[None] = Completion(runtime.event)
         runtime.start_native(self._serve)
@@ -86,12 +97,9 @@ class Lane:
     def _serve(self) -> None:
         connection: sa.Connection | None = None
         running, busy = True, False
-        # Never released: to wait for it is a pause that no async mode has patched.
-        never = _thread.allocate_lock()
-        never.acquire()
         while running:
             if busy:
-                never.acquire(timeout=GATHER_S)
+                self._pause(GATHER_S)
             batch, running = self._take()
             busy = len(batch) >= BUSY_FROM
             outcomes, connection = self._settle(connection, batch)
@@ -117,11 +125,9 @@ class Lane:
     def _settle(self, connection: sa.Connection | None, batch: list[Job]) -> tuple[list[Outcome], sa.Connection | None]:
         """Apply and commit a batch. Work that raises pays alone: the others go in without it, then it alone."""
         try:
-            if connection is None:
-                connection = self._engine.connect()
-            with connection.begin():
-                return _apply(connection, batch), connection
+            return self._committed(connection, batch)
         except _Culprits as found:
+            connection = found.connection
             outcomes: list[Outcome] = [(None, found.error)] * len(batch)
             for group in _groups_without(range(len(batch)), found.indexes):
                 settled, connection = self._settle(connection, [batch[index] for index in group])
@@ -129,12 +135,58 @@ class Lane:
                     outcomes[index] = outcome
             return outcomes, connection
         except Exception as error:
-            # Nothing of the batch is committed. A connection in an unknown state is not used again.
-            if connection is not None:
-                connection.invalidate()
-                connection.close()
             failure = translated(error)
             return [(None, failure)] * len(batch), None
+
+    def _committed(
+        self, connection: sa.Connection | None, batch: list[Job]
+    ) -> tuple[list[Outcome], sa.Connection | None]:
+        """Apply and commit a batch, again if only a mishap kept it from that. Raises _Culprits, or the error."""
+        for tries in range(1, MOST_TRIES + 1):
+            number = None
+            try:
+                connection = connection or self._connected()
+                with connection.begin():
+                    outcomes = _apply(connection, batch)
+                    number = self._receipts.write(connection) if self._receipts is not None else None
+                return outcomes, connection
+            except _Culprits as found:
+                if tries == MOST_TRIES or not came_between(found.error):
+                    found.connection = connection
+                    raise
+            except Exception as error:
+                _drop(connection)
+                connection = None
+                lost = is_lost(error)
+                if number is not None and lost and self._was_committed(number):
+                    return outcomes, None
+                if tries == MOST_TRIES or not (lost or came_between(error)):
+                    raise
+                if lost:
+                    self._pause(FIRST_PAUSE_S * 2 ** (tries - 1))
+        raise AssertionError("the last try returns or raises")
+
+    def _connected(self) -> sa.Connection:
+        connection = self._engine.connect()
+        if self._receipts is not None:
+            self._receipts.begin(connection)
+        return connection
+
+    def _was_committed(self, number: int) -> bool:
+        committed = self._receipts.has(self._engine, number, self._pause) if self._receipts is not None else False
+        if committed is None:
+            raise OutcomeUnknown
+        return committed
+
+    def _pause(self, seconds: float) -> None:
+        self._never.acquire(timeout=seconds)
+
+
+def _drop(connection: sa.Connection | None) -> None:
+    """Nothing is committed, and a connection in an unknown state is not used again."""
+    if connection is not None:
+        connection.invalidate()
+        connection.close()
 
 
 class _Culprits(Exception):
@@ -144,6 +196,7 @@ class _Culprits(Exception):
         super().__init__(str(error))
         self.indexes = indexes
         self.error = error
+        self.connection: sa.Connection | None = None
 
 
 def _groups_without(every: Sequence[int], culprits: Sequence[int]) -> list[list[int]]:
@@ -177,14 +230,3 @@ def _apply(connection: sa.Connection, batch: list[Job]) -> list[Outcome]:
 def _deliver(batch: list[Job], outcomes: list[Outcome]) -> None:
     for (_, _, completion), (value, error) in zip(batch, outcomes, strict=True):
         completion.deliver(value, error)
-
-
-def translated(error: Exception) -> Exception:
-    """A database's own error in the site's words; anything else as it is."""
-    text = str(error).lower()
-    if isinstance(error, DBAPIError):
-        if "disk is full" in text or "disk i/o error" in text or "no space left" in text:
-            return DiskFull(retry_after_s=10.0)
-        if isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)) or error.connection_invalidated:
-            return StorageUnavailable(retry_after_s=1.0)
-    return error

@@ -12,7 +12,10 @@ from alembic.script import ScriptDirectory
 
 from project.errors import StorageUnavailable
 from project.storage.sql.engine import make_engine
-from project.storage.sql.lane import translated
+from project.storage.sql.mishaps import translated
+
+LOCK = 7_737_223
+"""What PostgreSQL calls the right to migrate; any number that others are not likely to take."""
 
 
 def migrate(url: str) -> None:
@@ -22,6 +25,9 @@ def migrate(url: str) -> None:
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     try:
         with engine.begin() as connection:
+            if connection.dialect.name != "sqlite":
+                # Nodes that start at once: one migrates, the others find it done. (On SQLite the transaction is alone.)
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
             known = ScriptDirectory.from_config(config)
             current = MigrationContext.configure(connection).get_current_revision()
             if current == known.get_current_head():

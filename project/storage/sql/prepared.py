@@ -61,8 +61,6 @@ class Prepared:
     def insert(self, connection: sa.Connection, many: Sequence[Mapping[str, Any]]) -> list[Sequence[Any]]:
         """Run an INSERT of one row for many rows in few statements; what it returns, in any order."""
         compiled = self._for(connection)
-        if not compiled.positional:
-            return [row for values in many for row in self.all(connection, values)]
         answered: list[Sequence[Any]] = []
         head, row, tail = _split(compiled.text)
         for start in range(0, len(many), MOST_ROWS):
@@ -121,7 +119,7 @@ def _execute(connection: sa.Connection, text: str, parameters: Any, *, many: boo
             None,
             error,
             dialect.loaded_dbapi.Error,
-            connection_invalidated=dialect.is_disconnect(error, None, cursor),
+            connection_invalidated=dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor),
             dialect=dialect,
         ) from error
     return cursor

@@ -25,7 +25,7 @@ def live_workers(space_id: str | None, *, now: float, stale_after_s: float) -> s
 
 def _note_absence(connection: sa.Connection, leaving: Any, since: float) -> None:
     """The spaces of the workers that ``leaving`` selects are without these since then."""
-    for space_id in connection.scalars(sa.select(_W.c.space_id).where(leaving).distinct()).all():
+    for space_id in sorted(connection.scalars(sa.select(_W.c.space_id).where(leaving).distinct())):
         if not connection.execute(_A.update().where(_A.c.space_id == space_id).values(since=since)).rowcount:
             connection.execute(_A.insert(), {"space_id": space_id, "since": since})
 

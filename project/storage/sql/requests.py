@@ -95,7 +95,7 @@ def _save(
 
 
 def _finish(connection: sa.Connection, commands: Sequence[Finish]) -> list[Finished]:
-    current = rows.load(connection, [command.request_id for command in commands], files=True)
+    current = rows.load(connection, [command.request_id for command in commands], files=True, lock=True)
     before = dict(current)
     outcomes: list[Finished] = []
     history: list[Transition] = []
@@ -115,7 +115,7 @@ def _finish(connection: sa.Connection, commands: Sequence[Finish]) -> list[Finis
 
 
 def _report(connection: sa.Connection, commands: Sequence[Report]) -> list[Request | None]:
-    current = rows.load(connection, [command.request_id for command in commands], files=True)
+    current = rows.load(connection, [command.request_id for command in commands], files=True, lock=True)
     before = dict(current)
     outcomes: list[Request | None] = []
     for command in commands:
@@ -134,7 +134,7 @@ def _report(connection: sa.Connection, commands: Sequence[Report]) -> list[Reque
 
 
 def _renew(connection: sa.Connection, commands: Sequence[Renew]) -> list[frozenset[str]]:
-    current = rows.load(connection, [key for command in commands for key in command.leases])
+    current = rows.load(connection, [key for command in commands for key in command.leases], lock=True)
     before = dict(current)
     outcomes = []
     for command in commands:
@@ -155,7 +155,7 @@ def _renew(connection: sa.Connection, commands: Sequence[Renew]) -> list[frozens
 
 
 def _resume(connection: sa.Connection, command: Resume) -> Resumed:
-    listed = rows.load(connection, command.leases)
+    listed = rows.load(connection, command.leases, lock=True)
     keep = {
         key: moves.resumed(
             request,
@@ -170,8 +170,8 @@ def _resume(connection: sa.Connection, command: Resume) -> Resumed:
     _save(connection, ((listed[key], after) for key, after in keep.items()), command.now, "resumed")
     if not command.worker_id:
         return Resumed(tuple(keep))
-    others = rows.REQUEST.where(_PROCESSING, _T.c.space_id == command.space_id, _T.c.worker_id == command.worker_id)
-    dropped = [r for r in map(rows.request_of, connection.execute(others)) if r.id not in keep]
+    others = (_PROCESSING, _T.c.space_id == command.space_id, _T.c.worker_id == command.worker_id)
+    dropped = [request for request in rows.locked(connection, *others) if request.id not in keep]
     changed = _lose(connection, dropped, keep_lease=True, now=command.now, reason="worker_restarted")
     return Resumed(tuple(keep), changed)
 
@@ -187,14 +187,15 @@ def _expire(connection: sa.Connection, now: float, limit: int) -> tuple[Request,
     run_over = (_T.c.started_at.is_not(None)) & (now >= _T.c.started_at + _T.c.run_timeout_s)
     queue_over = (_T.c.started_at.is_(None)) & (_T.c.queue_deadline <= now)
     due = (_PROCESSING & (run_over | (_T.c.lease_until <= now))) | (_OPEN & queue_over)
-    query = rows.REQUEST.where(_OPEN, due).order_by(_T.c.seq).limit(limit)
-    pairs = [(request, moves.expired(request, now=now)) for request in map(rows.request_of, connection.execute(query))]
+    # What another node is changing just now is not overdue, or is that node's to move.
+    found = rows.locked(connection, _OPEN, due, limit=limit, skip=True)
+    pairs = [(request, moves.expired(request, now=now)) for request in found]
     return _save(connection, [(a, b) for a, b in pairs if a is not b], now)
 
 
 def cancel_open(connection: sa.Connection, where: Any, *, now: float, code: str) -> tuple[Request, ...]:
     """End every open request that ``where`` selects; the requests as they were before."""
-    before = [rows.request_of(row) for row in connection.execute(rows.REQUEST.where(_OPEN, where))]
+    before = rows.locked(connection, _OPEN, where)
     _save(connection, [(r, moves.ended(r, status=Status.CANCELLED, code=code, now=now)) for r in before], now)
     return tuple(before)
 
@@ -267,11 +268,11 @@ class SqlRequests:
 
     def release(self, connection_id: str, *, keep_lease: bool, now: float) -> tuple[Request, ...]:
         """See the port."""
-        held = rows.REQUEST.where(_PROCESSING, _T.c.connection_id == connection_id)
+        held = (_PROCESSING, _T.c.connection_id == connection_id)
         return self._write(
             lambda connection: _lose(
                 connection,
-                map(rows.request_of, connection.execute(held).all()),
+                rows.locked(connection, *held),
                 keep_lease=keep_lease,
                 now=now,
                 reason="connection_lost",

@@ -16,7 +16,8 @@ _OVER = _T.c.status.in_([status.value for status in TERMINAL])
 
 def forget(connection: sa.Connection, request_id: str) -> Purged:
     """Forget one request, if it is over."""
-    return _forget(connection, list(connection.scalars(sa.select(_T.c.id).where(_T.c.id == request_id, _OVER))))
+    query = sa.select(_T.c.id).where(_T.c.id == request_id, _OVER).with_for_update()
+    return _forget(connection, list(connection.scalars(query)))
 
 
 def purge(connection: sa.Connection, space_id: str | None, before: float, limit: int) -> Purged:
@@ -24,7 +25,8 @@ def purge(connection: sa.Connection, space_id: str | None, before: float, limit:
     gone = _T.c.space_id.not_in(sa.select(schema.spaces.c.id))
     of_space = gone if space_id is None else _T.c.space_id == space_id
     query = sa.select(_T.c.id).where(_OVER, _T.c.finished_at < before, of_space).order_by(_T.c.finished_at).limit(limit)
-    return _forget(connection, list(connection.scalars(query)))
+    # What another node is forgetting just now is that node's to tell of.
+    return _forget(connection, list(connection.scalars(query.with_for_update(skip_locked=True))))
 
 
 def _forget(connection: sa.Connection, request_ids: Sequence[str]) -> Purged:

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from project.core.model import Request, StoredFile, Transition
 from project.core.states import Status
@@ -41,6 +42,13 @@ _MUTABLE = tuple(
 REQUEST = sa.select(*(schema.requests.c[name] for name in _REQUEST_FIELDS))
 # Statements of the hot path are built once: building one costs more than running it.
 _BY_ID = Prepared(REQUEST.where(schema.requests.c.id == sa.bindparam("id")))
+# Where other nodes write too: all at once, for each statement is a way to the server and back; and in one order
+# everywhere, so that two nodes do not wait for each other's rows.
+_BY_IDS = REQUEST.where(schema.requests.c.id == sa.any_(sa.bindparam("ids", type_=ARRAY(sa.String)))).order_by(
+    schema.requests.c.seq
+)
+_MANY = Prepared(_BY_IDS)
+_MANY_LOCKED = Prepared(_BY_IDS.with_for_update())
 _FILES = (
     sa.select(*(schema.files.c[name] for name in _FILE_FIELDS))
     .where(schema.files.c.request_id.in_(sa.bindparam("ids", expanding=True)))
@@ -86,12 +94,26 @@ def new_values(request: Request) -> dict[str, Any]:
     return {name: getattr(request, name) for name in NEW_FIELDS}
 
 
-def load(connection: sa.Connection, ids: Iterable[str], *, files: bool = False) -> dict[str, Request]:
-    """Requests by id; those unknown are left out."""
+def load(
+    connection: sa.Connection, ids: Iterable[str], *, files: bool = False, lock: bool = False
+) -> dict[str, Request]:
+    """Requests by id; those unknown are left out. With ``lock`` nobody else changes them until the commit."""
     wanted = list(dict.fromkeys(ids))
-    rows = [row for key in wanted for row in _BY_ID.all(connection, {"id": key})]
-    attached = load_files(connection, wanted) if files else {}
+    if connection.dialect.name == "sqlite":
+        rows = [row for key in wanted for row in _BY_ID.all(connection, {"id": key})]
+    else:
+        rows = (_MANY_LOCKED if lock else _MANY).all(connection, {"ids": wanted}) if wanted else []
+    attached = load_files(connection, wanted) if files and rows else {}
     return {row[0]: request_of(row, attached.get(row[0], ())) for row in rows}
+
+
+def locked(connection: sa.Connection, *where: Any, limit: int | None = None, skip: bool = False) -> list[Request]:
+    """Requests that are so, oldest first, to be changed by nobody else until the commit.
+
+    With ``skip``, without those that another node is changing. (On SQLite a writer is alone, and nothing is locked.)
+    """
+    query = REQUEST.where(*where).order_by(schema.requests.c.seq).limit(limit).with_for_update(skip_locked=skip)
+    return [request_of(row) for row in connection.execute(query).all()]
 
 
 def positions(connection: sa.Connection, ids: Collection[str]) -> dict[str, int]:

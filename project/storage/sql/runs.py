@@ -123,7 +123,13 @@ class SqlRuns:
         """See the port."""
 
         def apply(connection: sa.Connection) -> LoadSchedule | None:
-            due = sa.select(_S).where(_S.c.next_at <= now).order_by(_S.c.next_at).limit(1).with_for_update()
+            due = (
+                sa.select(_S)
+                .where(_S.c.next_at <= now)
+                .order_by(_S.c.next_at)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
             row = connection.execute(due).one_or_none()
             if row is None:
                 return None
@@ -137,7 +143,8 @@ class SqlRuns:
         """See the port."""
 
         def apply(connection: sa.Connection) -> None:
-            row = connection.execute(sa.select(_S).where(_S.c.id == schedule_id)).one_or_none()
+            query = sa.select(_S).where(_S.c.id == schedule_id).with_for_update()
+            row = connection.execute(query).one_or_none()
             if row is not None:
                 before = _schedule(row)
                 _keep(connection, replace(before, last_run_id=run_id or before.last_run_id, last_error=error))

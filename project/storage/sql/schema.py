@@ -146,6 +146,14 @@ workers = sa.Table(
     sa.Column("draining", sa.Boolean, nullable=False),
 )
 
+writers = sa.Table(
+    "writers",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+)
+
 absences = sa.Table(
     "absences",
     metadata,

@@ -23,6 +23,8 @@ def snapshot(settings: Settings) -> Iterator[sa.Connection]:
     engine = make_engine(settings.store_url, writes=False)
     try:
         with engine.connect() as connection:
+            if connection.dialect.name != "sqlite":
+                connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
     finally:
         engine.dispose()
