@@ -71,10 +71,11 @@ class SpaceInUse(LoadError):
 
 
 class CallFailed(LoadError):
-    """One call to the target failed; ``kind`` is the short, stable word it is counted under."""
+    """One call to the target failed; ``kind`` is the short, stable word it is counted under, ``status`` HTTP's."""
 
     code = "call_failed"
 
-    def __init__(self, kind: str, message: str = ""):
+    def __init__(self, kind: str, message: str = "", status: int = 0):
         super().__init__(message or kind)
         self.kind = kind
+        self.status = status

@@ -1,154 +1,108 @@
-"""A small load suite: so many requests by so many users, and every one must be accepted and complete."""
+"""A load suite on the load engine: so many requests by so many users, and every one must be accepted and complete."""
 
 from __future__ import annotations
 
-import itertools
-import math
-import secrets
-import threading
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from project.errors import SpacesError
-from project.suites.bench import Bench, Say
+from project.load.core.plan import Plan
+from project.load.core.profile import steady
+from project.load.core.record import RESPONSE, STAGES, RunRecord
+from project.load.core.validity import validate
+from project.load.engine.loops import run_in_loop
+from project.load.engine.run import Progress, Run
+from project.load.errors import TargetUnreachable
+from project.load.targets.base import Answer
+from project.load.targets.relay import WRONG_RESULT, RelayOptions, RelayTarget
+from project.suites.bench import Bench
 from project.suites.check import Check
-from project.suites.client import Visitor
-from project.suites.expect import POLL_S, Unmet, body_of, expect, expect_refusal, part_of
+from project.suites.expect import Unmet, body_of, expect, expect_refusal, part_of
 from project.suites.processes import mock_app
 
-WAIT_S: Final = 30.0
-"""How long one call waits at the site."""
 INSTANT: Final = ("--min-seconds", "0", "--max-seconds", "0")
+MOST_S: Final = 86_400.0
 SLOWEST_RATE_S: Final = 60
-OVER: Final = ("completed", "failed", "cancelled")
 ENDS: Final = ("completed", "failed", "lost", "refused", "mixed up")
 ALWAYS_TOLD: Final = ENDS[:3]
 
 
 @dataclass
-class Run:
-    """What became of every request. ``times_ms`` are those of completed ones, from submission to result."""
+class Ends:
+    """How many requests ended how, one of ENDS, and what the first that went wrong says."""
 
-    total: int
-    own_mock: bool
-    patience_s: float
-    times_ms: list[float] = field(default_factory=list)
-    ends: Counter[str] = field(default_factory=Counter)
-    problems: list[str] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    counts: Counter[str] = field(default_factory=Counter)
+    first_problem: str = ""
 
-    def count(self, end: str, problem: str = "", time_ms: float | None = None) -> None:
-        """Note how one request ended, one of ENDS."""
-        with self.lock:
-            self.ends[end] += 1
-            if problem:
-                self.problems.append(problem)
-            if time_ms is not None:
-                self.times_ms.append(time_ms)
+    def take(self, intended_us: int, sent_us: int, done_us: int, answer: Answer) -> None:
+        """Take one request's end from the engine."""
+        self.counts[_end_of(answer)] += 1
+        if answer.failure and not self.first_problem:
+            self.first_problem = answer.message or answer.failure
 
+    @property
     def told(self) -> str:
-        """How many ended how, in words."""
-        with self.lock:
-            return ", ".join(f"{self.ends[end]} {end}" for end in ENDS if end in ALWAYS_TOLD or self.ends[end])
+        """In words."""
+        return ", ".join(f"{self.counts[end]} {end}" for end in ENDS if end in ALWAYS_TOLD or self.counts[end])
+
+
+def _end_of(answer: Answer) -> str:
+    if not answer.failure:
+        return "completed"
+    if answer.failure == WRONG_RESULT:
+        return "mixed up"
+    # The engine keeps HTTP's status only of an answer that settles it: of the result, or of a refusal.
+    return "failed" if answer.status == 200 else "refused" if answer.status else "lost"
 
 
 def _load(bench: Bench) -> None:
+    ends = Ends()
     with _served_space(bench) as space_id:
-        run = Run(bench.requests, own_mock=not bench.space, patience_s=bench.patience_s)
-        # One login for all: it is the relay that is under load here, not the hashing of passwords.
-        user = bench.user()
-        users = [user.twin() for _ in range(bench.concurrency)]
-        with _pool(bench.concurrency) as pool:
-            began = time.monotonic()
-            _drive(pool, users, space_id, run, bench.say)
-            seconds = time.monotonic() - began
-    _tell(bench, run, seconds)
-    if run.ends["completed"] != run.total:
-        raise Unmet(f"expected {run.total} completed, got {run.told()}; the first: {run.problems[0]}")
+        bench.user()  # whose account is made if there is none
+        record = _driven(bench, space_id, ends)
+    _tell(bench, record, ends)
+    if ends.counts["completed"] != bench.requests:
+        raise Unmet(f"expected {bench.requests} completed, got {ends.told}; the first: {_first(record, ends)}")
 
 
-def _tell(bench: Bench, run: Run, seconds: float) -> None:
-    rate = run.ends["completed"] / seconds
-    bench.notes.append(f"{run.told()} in {seconds:.1f} s ({rate:.0f} completed per second)")
-    if run.times_ms:
-        marks = ", ".join(f"p{share} {_percentile(run.times_ms, share):.0f} ms" for share in (50, 95, 99))
-        bench.notes.append(f"submit to result: {marks}")
+def _first(record: RunRecord, ends: Ends) -> str:
+    return ends.first_problem or f"the run was {record.outcome.replace('_', ' ')}"
 
 
-def _drive(pool: ThreadPoolExecutor, users: Sequence[Visitor], space_id: str, run: Run, say: Say) -> None:
-    """Let every user send one request after another until all are sent, and count how they ended."""
-    numbers = itertools.count()
-    stop = threading.Event()
+def _driven(bench: Bench, space_id: str, ends: Ends) -> RunRecord:
+    """Let every user send one request after another until all are sent."""
+    options = RelayOptions(space_id, bench.username, bench.password, echoed=not bench.space)
+    plan = Plan("load", "closed", steady(bench.concurrency, MOST_S), requests=bench.requests)
 
-    def send_on(user: Visitor) -> None:
-        # next() on a count is one step, so no two users send the same number.
-        while not stop.is_set() and next(numbers) < run.total:
-            _one(user, space_id, run)
-            say(run.told(), sum(run.ends.copy().values()), run.total)
+    def say(progress: Progress) -> None:
+        bench.say(ends.told, progress.done, bench.requests)
 
-    futures = [pool.submit(send_on, user) for user in users]
+    target = RelayTarget(bench.host, options, timeout_s=bench.patience_s)
+    run = Run(plan, target, watchers=(say,), sinks=(ends.take,))
     try:
-        for future in futures:
-            future.result()
-    finally:
-        stop.set()
+        record = run_in_loop(run.go())
+    except TargetUnreachable as error:
+        raise Unmet(error.message) from error
+    record.validity = validate(record)
+    return record
 
 
-def _one(user: Visitor, space_id: str, run: Run) -> None:
-    """One request from its submission to its end. Whatever goes wrong is counted, none is left out."""
-    token = secrets.token_hex(6)
-    began = time.monotonic()
-    try:
-        answer = user.submit(space_id, data={"prompt": f"Request {token}", "wait": f"{WAIT_S:g}"})
-        if answer.status_code != 200:
-            run.count("refused", f"submit was refused: {answer.status_code} {answer.text[:200]}")
-            return
-        body = _ended(user, body_of(answer, 200, "submit"), began + run.patience_s)
-    except (Unmet, SpacesError) as error:
-        run.count("lost", str(error))
-        return
-    status = str(body.get("status"))
-    if status not in OVER:
-        run.count("lost", f"request {body.get('request_id')}: {status} after {run.patience_s:g} s")
-    elif status != "completed":
-        run.count("failed", f"request {body.get('request_id')}: {status}, {body.get('error')}")
-    elif run.own_mock and token not in str(body.get("result")):
-        run.count("mixed up", f"request {body.get('request_id')} got the result of another one: {body.get('result')}")
-    else:
-        run.count("completed", time_ms=(time.monotonic() - began) * 1000)
-
-
-def _ended(user: Visitor, body: dict[str, Any], deadline: float) -> dict[str, Any]:
-    """The request's status once it is over, or at the deadline."""
-    request_id = str(part_of(body, "request_id"))
-    while part_of(body, "status") not in OVER and time.monotonic() < deadline:
-        wait_s = max(0.1, min(WAIT_S, deadline - time.monotonic()))
-        body = body_of(user.status(request_id, wait_s), 200, "status")
-        expect(part_of(body, "request_id"), request_id, "request_id of a status")
-        if part_of(body, "status") not in OVER:
-            # A site that does not wait must not be asked in a busy loop.
-            time.sleep(POLL_S)
-    return body
-
-
-@contextmanager
-def _pool(size: int) -> Iterator[ThreadPoolExecutor]:
-    pool = ThreadPoolExecutor(size)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _percentile(values: Sequence[float], share: int) -> float:
-    """The nearest-rank percentile: a value that was measured, also when there are few."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(len(ordered) * share / 100) - 1)]
+def _tell(bench: Bench, record: RunRecord, ends: Ends) -> None:
+    """A summary for people."""
+    rate = ends.counts["completed"] / record.duration_s if record.duration_s else 0.0
+    bench.notes.append(f"{ends.told} in {record.duration_s:.1f} s ({rate:.0f} completed per second)")
+    for name, metric in (("submit to result", RESPONSE), *((f"of that, {stage}", stage) for stage in STAGES)):
+        times = record.histogram(metric)
+        if times.count:
+            cuts = zip((50, 95, 99), times.percentiles_us((50, 95, 99)), strict=True)
+            bench.notes.append(f"{name}: " + ", ".join(f"p{share} {cut_us / 1000:.0f} ms" for share, cut_us in cuts))
+    for kind, count in record.errors.items():
+        bench.notes.append(f"{count} x {kind}")
+    if not record.validity.valid:
+        doubts = "; ".join(finding.text for finding in record.validity.findings if finding.level == "critical")
+        bench.notes.append(f"read the times with care, this tool was too busy itself: {doubts}")
 
 
 @contextmanager

@@ -25,6 +25,7 @@ class ClosedDriver:
         self._users: dict[int, asyncio.Task[None]] = {}
         self._wanted = 0
         self._next_us = 0
+        self._over = asyncio.Event()
 
     async def prepare(self) -> None:
         """Nothing: users connect when they come."""
@@ -36,7 +37,7 @@ class ClosedDriver:
         start_us = self._next_us = state.recorder.start_us
         while (elapsed_s := (now_us() - start_us) / 1e6) < profile.duration_s and not self._is_over():
             self._adjust(round(profile.level_at(elapsed_s)))
-            await stopped_within(state.stopping, min(ADJUST_S, profile.duration_s - elapsed_s))
+            await stopped_within(self._over, min(ADJUST_S, profile.duration_s - elapsed_s))
         self._wanted = 0
 
     def _is_over(self) -> bool:
@@ -118,6 +119,8 @@ class ClosedDriver:
             state.in_flight -= 1
         done_us = now_us()
         state.ended(intended_us, sent_us, done_us, answer)
+        if self._is_over():
+            self._over.set()  # the run is as long as its calls, to the moment
         return done_us
 
     async def _connect(self, number: int, chance: random.Random, old: Session | None) -> Session | None:

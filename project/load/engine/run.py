@@ -135,6 +135,9 @@ class Run:
         pulse = asyncio.create_task(self._pulse(state, gauge))
         try:
             await driver.drive()
+        except BaseException:
+            state.stop("interrupted")
+            raise
         finally:
             driven_us, done_in_time = now_us(), recorder.counts.done
             state.draining = True

@@ -29,6 +29,10 @@ MOST_TEST_ID_CHARS: Final = 64
 EMPTYING_S: Final = 10.0
 """How long played workers stay at the end to do what a run that was broken off left in the queue."""
 CANCELLED_AT_ONCE: Final = 20
+WRONG_RESULT: Final = "wrong_result"
+MOST_TOLD_CHARS: Final = 200
+_NOT_UNDERSTOOD: Final = (ValueError, KeyError, TypeError, AttributeError)
+"""What reading an answer raises that is not what a site of this kind says."""
 _ERRORS: Final = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 
 
@@ -50,6 +54,8 @@ class RelayOptions:
     prompt_chars: int = 32
     test_id: str = field(default_factory=lambda: secrets.token_hex(4))
     """By which the console's log finds the requests of the run."""
+    echoed: bool = False
+    """Whether the space's worker repeats the prompt in its result, so that a wrong one is known."""
 
     def __post_init__(self) -> None:
         if self.following not in get_args(Following):
@@ -90,10 +96,14 @@ class RelaySession:
                 self._target.open_requests.add(str(body["request_id"]))
                 body = await self._follow(body)
         except CallFailed as error:
-            return Answer(error.kind, "submit", message=error.message)
+            self._counts.lost += accepted
+            return Answer(error.kind, "submit", 0 if accepted else error.status, message=error.message)
         except _ERRORS as error:
             self._counts.lost += accepted
             return Answer(failure_of(error), "submit", message=str(error))
+        except _NOT_UNDERSTOOD as error:
+            self._counts.lost += accepted
+            return Answer("bad_answer", "submit", message=f"{type(error).__name__}: {error}")
         self._counts.received += 1
         self._target.open_requests.discard(str(body["request_id"]))
         return self._answer(body, prompt, now_us() - began_us)
@@ -103,11 +113,20 @@ class RelaySession:
         work_us = self._target.work_of(str(body.get("request_id")))
         if work_us is not None:
             stages["overhead"] = max(0, took_us - work_us)
+        told = f"request {body['request_id']}"
         if body["status"] != "completed":
-            return Answer(str(body.get("code") or body["status"]), "submit", 200, stages=stages)
-        if work_us is not None and (body.get("result") or {}).get("text_output") != prompt:
-            return Answer("wrong_result", "submit", 200, stages=stages)
+            told += f": {body['status']}, {body.get('error')}"
+            return Answer(str(body.get("code") or body["status"]), "submit", 200, message=told, stages=stages)
+        result = body.get("result")
+        if not self._is_right(result, prompt, played=work_us is not None):
+            told += f" got the result of another one: {str(result)[:MOST_TOLD_CHARS]}"
+            return Answer(WRONG_RESULT, "submit", 200, message=told, stages=stages)
         return Answer("", "submit", 200, stages=stages)
+
+    def _is_right(self, result: Any, prompt: str, *, played: bool) -> bool:
+        if played:
+            return isinstance(result, Mapping) and result.get("text_output") == prompt
+        return not self._target.options.echoed or prompt in str(result)
 
     async def _submit(self, prompt: str) -> dict[str, Any]:
         form = {"prompt": prompt}
@@ -162,9 +181,9 @@ async def _refusal(response: aiohttp.ClientResponse) -> CallFailed:
     """A refusal by the site's own code, where it gives one."""
     try:
         body = json.loads(await response.read())
-        return CallFailed(str(body["code"]), str(body.get("error", "")))
+        return CallFailed(str(body["code"]), str(body.get("error", "")), response.status)
     except (ValueError, KeyError, TypeError):
-        return CallFailed(f"http_{response.status}")
+        return CallFailed(f"http_{response.status}", "", response.status)
 
 
 def stages_of(body: Mapping[str, Any], took_us: int) -> dict[str, int]:
