@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -111,6 +112,8 @@ _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9
 _CLAMD: Final = re.compile(r"/.+|\[[0-9a-f:.]+\]:[0-9]{1,5}|[A-Za-z0-9_.-]+:[0-9]{1,5}")
 _POSTGRES_URL: Final = re.compile(r"^postgres(ql)?://")
 _HOST_NAME: Final = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
+_OF_OTHERS: Final = tuple(f"SPACES_{kind}" for kind in ("WORKER_", "LOAD_", "KEY", "TEST_", "FUZZ_", "FAULT_"))
+"""How variables of workers, load runs, programs and tests begin."""
 REGISTRATION: Final = ("open", "closed")
 _MAY_BE_0: Final = (
     "port",
@@ -280,6 +283,14 @@ class Settings:
     def with_port(self, port: int) -> Settings:
         """The same settings on another port."""
         return replace(self, port=port)
+
+
+def unknown_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
+    """Variables that look like settings and are none, each with the one that may be meant: most are misspelt."""
+    known = [row.variable for row in TABLE]
+    for variable in sorted(environment):
+        if variable.startswith("SPACES_") and variable not in known and not variable.startswith(_OF_OTHERS):
+            yield variable, next(iter(difflib.get_close_matches(variable, known, n=1, cutoff=0.7)), None)
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
+import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import click
 
 from project.app import Application, create_app
 from project.bootstrap import listen, serve
-from project.config import Settings
+from project.config import Settings, unknown_variables
 from project.doors import DoorSettings, places
-from project.errors import SpacesError
+from project.errors import SettingInvalid, SpacesError
 from project.logs import set_up_logging
 
 log = logging.getLogger(__name__)
@@ -33,14 +36,14 @@ def main(host: str | None, port: int | None, data_dir: Path | None, one_time_pas
     """Start the WebSocket Spaces site."""
     try:
         settings = Settings.from_environment(host=host, port=port, data_dir=data_dir)
-        listener = listen(settings.host, settings.port)
+        listener = _listen(settings)
         settings = settings.with_port(listener.getsockname()[1])
-        set_up_logging(settings.log_file)
+        _prepare_folders(settings)
         application = create_app(settings, one_time_password=one_time_password)
     except SpacesError as error:
         sys.exit(f"ERROR {error.message}")
-    except OSError as error:
-        sys.exit(f"ERROR cannot listen on {host or 'the address'}:{port or ''} {error.strerror or error}".strip())
+    for variable, meant in unknown_variables(os.environ):
+        log.warning("%s is no setting%s", variable, f": is {meant} meant?" if meant else "")
     if application.first_password is not None:
         # Printed, never logged: a log is kept, and read by others.
         print(f"One-time password of {settings.admin_user}: {application.first_password}", flush=True)
@@ -56,6 +59,34 @@ def main(host: str | None, port: int | None, data_dir: Path | None, one_time_pas
         most_per_address=0 if settings.proxy_hops else settings.address_connections,
     )
     serve(settings.async_mode, listener, application.flask, door)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        return listen(settings.host, settings.port)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        helps = "stop what listens there, or choose another --port" if error.errno == errno.EADDRINUSE else "see --host"
+        raise SettingInvalid(f"cannot listen on {settings.host} port {settings.port}: {reason}; {helps}") from error
+
+
+def _prepare_folders(settings: Settings) -> None:
+    """Make the data folder, which nobody else may look into, and open the log."""
+    folder = settings.data_dir
+    try:
+        if not folder.exists():
+            folder.mkdir(mode=0o700, parents=True)
+        # What is missing shows itself in the writing: root may write where the mode says no, and not on every disk.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SettingInvalid(f"cannot write to the data folder {folder}: {reason}; see --data-dir") from error
+    try:
+        set_up_logging(settings.log_file)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SettingInvalid(f"cannot write the log {settings.log_file}: {reason}; set SPACES_LOG_FILE") from error
 
 
 def _end_on_signals(application: Application) -> None:

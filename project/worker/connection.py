@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import engineio
 import socketio
+import websocket
 
 from project.wire import events
 from project.worker.errors import ConnectionFailed, RegistrationRefused
@@ -19,6 +21,20 @@ OPEN_TIMEOUT_S = 10.0
 REGISTER_TIMEOUT_S = 15.0
 PASSING = frozenset({"storage_unavailable", "disk_full", "internal_error", "try_later"})
 """Refusals that have nothing to do with this worker."""
+
+_ANSWERED: Final = {
+    404: ": is that the address of a WebSocket Spaces site?",
+    **dict.fromkeys((502, 503, 504), ": a proxy is there, and the site behind it is not"),
+}
+"""What an HTTP status at that place usually means."""
+
+
+def insist_on_address(host: str) -> str:
+    """The site's address without a slash at its end. Raises ValueError for what never can be one."""
+    parts = urlsplit(host)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{host!r} is no address of a site; it looks like http://localhost:5001")
+    return host.rstrip("/")
 
 
 class _InOrder(engineio.Client):  # type: ignore[misc]
@@ -150,4 +166,8 @@ def _plain(error: BaseException) -> str:
         cause = cause.__cause__ or cause.__context__ or cause
     if isinstance(cause, ConnectionRefusedError):
         return "Connection refused"
+    if isinstance(cause, websocket.WebSocketBadStatusException):
+        # Its own text has the whole answer in it, a page of HTML for instance.
+        helps = _ANSWERED.get(cause.status_code, "")
+        return f"HTTP {cause.status_code} was answered instead of opening a WebSocket{helps}"
     return str(cause) or str(error) or type(error).__name__

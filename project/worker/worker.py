@@ -17,7 +17,7 @@ from project.wire import events, limits
 from project.worker.backoff import retries
 from project.worker.calling import Handler
 from project.worker.chunks import Chunks
-from project.worker.connection import Connection
+from project.worker.connection import Connection, insist_on_address
 from project.worker.errors import FINAL, UNUSABLE, ConnectionFailed, RegistrationRefused, StateUnavailable
 from project.worker.events import WorkerEvents
 from project.worker.execution import Isolation, executors_of
@@ -75,7 +75,7 @@ class Worker:
         if not 1 <= capacity <= limits.MAX_CAPACITY:
             raise ValueError(f"capacity must be from 1 to {limits.MAX_CAPACITY}")
         executors = executors_of(handler, isolation, concurrency)
-        self._host = host.rstrip("/")
+        self._host = insist_on_address(host)
         self._space, self._token = space, token or os.environ.get("SPACES_WORKER_TOKEN", "")
         self._capacity = capacity
         self._retry = retry

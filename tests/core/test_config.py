@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from project.config import Settings
+from project.config import Settings, unknown_variables
 from project.errors import SettingInvalid
 
 
@@ -44,3 +44,14 @@ def test_development_logins_are_for_loopback() -> None:
     assert not Settings.from_environment({"SPACES_PROXY_HOPS": "1"}).development_logins
     away = Settings.from_environment({"SPACES_HOST": "0.0.0.0", "SPACES_ADMIN_PASSWORD": "correct horse"})
     assert not away.development_logins
+
+
+def test_misspelt_settings_are_found() -> None:
+    environment = {
+        "SPACES_LEASE_SECONDS": "9",
+        "SPACES_NONSENSE": "1",
+        "SPACES_LEASE_S": "15",
+        "SPACES_WORKER_TOKEN": "of a worker",
+        "HOME": "/",
+    }
+    assert dict(unknown_variables(environment)) == {"SPACES_LEASE_SECONDS": "SPACES_LEASE_S", "SPACES_NONSENSE": None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -324,8 +325,33 @@ def test_taken_port_is_one_clear_line(site: LiveSite, own_site: LiveSite) -> Non
     refused = Process("run.py", "--port", str(site.port), environment=environment)
     try:
         assert refused.wait() == 1
-        assert refused.output.startswith("ERROR cannot listen on")
+        assert refused.output.startswith(f"ERROR cannot listen on 127.0.0.1 port {site.port}: Address already in use; ")
         assert len(refused.output.splitlines()) == 1
+    finally:
+        refused.end()
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"SPACES_DATA_DIR": "/proc/nowhere"}, "cannot write to the data folder /proc/nowhere: "),
+        ({"SPACES_DATA_DIR": __file__}, f"cannot write to the data folder {__file__}: "),
+        ({"SPACES_LOG_FILE": "/proc/nowhere/error.log"}, "cannot write the log /proc/nowhere/error.log: "),
+        ({"SPACES_DATABASE_URL": "nonsense://somewhere"}, "SPACES_DATABASE_URL cannot be used: "),
+        ({"SPACES_DATABASE_URL": "no address"}, "SPACES_DATABASE_URL cannot be used: "),
+        ({"SPACES_HOST": "203.0.113.7"}, "cannot listen on 203.0.113.7 port 0: "),
+    ],
+)
+def test_what_keeps_a_site_from_starting_is_one_clear_line(
+    tmp_path: Path, environment: dict[str, str], says: str
+) -> None:
+    usual = {"SPACES_DATA_DIR": str(tmp_path / "data"), "SPACES_LOG_FILE": str(tmp_path / "error.log")}
+    password = {"SPACES_ADMIN_PASSWORD": "correct horse battery staple"}
+    refused = Process("run.py", "--port", "0", environment={**usual, **password, **environment})
+    try:
+        assert refused.wait(30) == 1
+        assert refused.output.startswith(f"ERROR {says}")
+        assert len(refused.output.splitlines()) == 1, refused.output
     finally:
         refused.end()
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import LiveSite, Process, eventually, one_of_trials
 from tests.worker.site import FakeSite
+from tests.worker.wrong_servers import Answering
 
 pytestmark = pytest.mark.slow
 Mock = Callable[..., Process]
@@ -261,6 +262,29 @@ def test_absent_site_as_in_the_guide() -> None:
             assert process.wait() == 0
         finally:
             process.end()
+
+
+@pytest.mark.parametrize("host", ["nonsense", "localhost:5001", "ftp://localhost"])
+def test_what_is_no_address_is_refused_at_once(host: str) -> None:
+    process = Process("mock_app.py", "--host", host, "--spaces", "Test")
+    try:
+        assert process.wait(30) == 2
+        assert f"--host: {host!r} is no address of a site; it looks like http://localhost:5001" in process.output
+    finally:
+        process.end()
+
+
+def test_something_else_at_the_address_is_told_in_one_line() -> None:
+    server = Answering(lambda _path: (404, {"Content-Type": "text/html"}, b"<html>\n<h1>not here</h1>\n</html>"))
+    process = Process("mock_app.py", "--host", server.host, "--spaces", "Test")
+    try:
+        process.says(
+            "ERROR Connection failed: HTTP 404 was answered instead of opening a WebSocket: is that the address"
+        )
+        assert "<h1>" not in process.output
+    finally:
+        process.end()
+        server.close()
 
 
 def test_site_that_comes_back(fake: FakeSite, mock: Mock) -> None:

@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from project.errors import StorageUnavailable
+from project.errors import SettingInvalid, StorageUnavailable
 from project.storage.sql.engine import make_engine
 from project.storage.sql.mishaps import translated
 
@@ -19,8 +19,14 @@ LOCK = 7_737_223
 
 
 def migrate(url: str) -> None:
-    """Run the migrations that the database at ``url`` lacks. Raises StorageUnavailable naming what is wrong."""
-    engine = make_engine(url, writes=True)
+    """Run the migrations that the database at ``url`` lacks.
+
+    Raises StorageUnavailable naming what is wrong, SettingInvalid if no database can have such an address.
+    """
+    try:
+        engine = make_engine(url, writes=True)
+    except (sa.exc.ArgumentError, ModuleNotFoundError) as error:
+        raise SettingInvalid(f"SPACES_DATABASE_URL cannot be used: {error}", field="database_url") from error
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     try:

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from project.wire.limits import MAX_CAPACITY
+from project.worker.connection import insist_on_address
 from project.worker.errors import RegistrationRefused, StateUnavailable
 from project.worker.mock.faults import FAULTS, FaultyWorker
 from project.worker.mock.journal import Journal
@@ -52,6 +53,10 @@ def _worker(options: argparse.Namespace, journal: Journal) -> Worker:
 
 
 def _check(options: argparse.Namespace) -> None:
+    try:
+        insist_on_address(options.host)
+    except ValueError as error:
+        _parser().error(f"--host: {error}")
     if not 0 <= options.min_seconds <= options.max_seconds:
         _parser().error("--min-seconds must be 0 or more and not above --max-seconds")
     if not 1 <= options.capacity <= MAX_CAPACITY:
