@@ -154,6 +154,7 @@ class Resume:
     """A worker is back: keep the leases it lists and may keep, queue again whatever else it held.
 
     A listed lease is kept if it is still the request's lease, be the request processing or queued again since.
+    ``abreast``: how many requests the worker runs at once (``core.moves.lost_together``).
     """
 
     space_id: str
@@ -163,6 +164,7 @@ class Resume:
     now: float
     lease_s: float
     started: frozenset[str] = frozenset()
+    abreast: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,6 +188,11 @@ class Request:
     files: tuple[StoredFile, ...] = field(default=())
 
     @property
+    def is_fresh(self) -> bool:
+        """Whether no worker has ever been given it."""
+        return self.attempt == 0 and self.lease_id is None
+
+    @property
     def is_over(self) -> bool:
         """Whether the request has ended, for good."""
         return self.status in TERMINAL

@@ -5,7 +5,7 @@ Both stores apply these; neither decides anything of its own. Times are seconds 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -18,6 +18,8 @@ from project.core.states import Status, may_move
 MOST_PARTIAL_CHARS: Final = 200_000
 GAP: Final = "[…] "
 CUT: Final = " […]"
+NOT_BEGUN: Final = "not_begun"
+"""In the history: the worker was lost before the request's turn came, which uses up no attempt."""
 
 
 class IllegalMove(Exception):
@@ -33,6 +35,8 @@ def transition(before: Request | None, after: Request, *, at: float, reason: str
 
 def why(after: Request) -> str:
     """The reason to be noted of a move: why it ended, or why it was queued again."""
+    if after.status is Status.QUEUED and after.code is None and after.dispatched_at is None:
+        return NOT_BEGUN
     return after.code or (after.retry_reason if after.status is Status.QUEUED else None) or ""
 
 
@@ -93,14 +97,17 @@ def claimed(
 
 
 def resumed(request: Request, *, connection_id: str, now: float, lease_s: float, started: bool) -> Request:
-    """The same attempt under the same lease, taken up again by its worker."""
+    """The same attempt under the same lease, taken up again by its worker; one that was taken back counts again."""
+    taken_back = request.dispatched_at is None
     return replace(
         request,
         status=Status.PROCESSING,
+        attempt=request.attempt + 1 if taken_back else request.attempt,
+        dispatched_at=now if taken_back else request.dispatched_at,
         connection_id=connection_id,
         lease_until=now + lease_s,
         started_at=request.started_at or (now if started else None),
-        retry_reason=request.retry_reason if request.attempt > 1 else None,
+        retry_reason=request.retry_reason if taken_back or request.attempt > 1 else None,
     )
 
 
@@ -177,6 +184,38 @@ def lost(request: Request, *, keep_lease: bool, now: float, reason: str) -> Requ
         connection_id=None,
         started_at=None,
         queue_deadline=max(request.queue_deadline, now + request.queue_timeout_s),
+    )
+
+
+def lost_together(
+    requests: Iterable[Request], *, abreast: int, keep_lease: bool, now: float, reason: str
+) -> list[tuple[Request, Request]]:
+    """What becomes of everything a lost worker had at hand, which runs ``abreast`` requests at once in their order.
+
+    The attempts that it had begun, or may have, are lost. A quick one gives no sign of its beginning, so the first ones
+    count: what may have killed the worker is among them. The rest only waited, and no attempt of theirs is used up.
+    Without ``keep_lease`` (a version 1 worker, which cannot tell) all of them count.
+    """
+    held = sorted(requests, key=lambda request: (request.dispatched_at or 0.0, request.turn, request.seq))
+    begun = [request for request in held if request.started_at is not None]
+    waiting = [request for request in held if request.started_at is None]
+    may_have = max(0, abreast - len(begun)) if keep_lease else len(waiting)
+    gone = (*begun, *waiting[:may_have])
+    return [
+        *((request, lost(request, keep_lease=keep_lease, now=now, reason=reason)) for request in gone),
+        *((request, _taken_back(request)) for request in waiting[may_have:]),
+    ]
+
+
+def _taken_back(request: Request) -> Request:
+    """Back to its place as if it had not been handed out; its queue deadline goes on, as it has waited all the time."""
+    return replace(
+        request,
+        status=Status.QUEUED,
+        attempt=request.attempt - 1,
+        lease_until=None,
+        connection_id=None,
+        dispatched_at=None,
     )
 
 

@@ -28,7 +28,8 @@ class Connection:
     """A registered worker on this node. ``in_flight`` are the request ids it was handed and has not answered.
 
     ``token_id`` is the worker token it registered with, empty if it needed none; ``bound`` how many requests the
-    space lets it have at hand (0: as many as it asked for). ``last_try`` is a request that it is to work on alone.
+    space lets it have at hand (0: as many as it asked for). ``last_try`` is a request that it is to work on alone;
+    ``concurrency`` how many it runs at once.
     """
 
     worker: Worker
@@ -38,6 +39,7 @@ class Connection:
     token_id: str = ""
     bound: int = 0
     last_try: str = ""
+    concurrency: int = 1
 
     @property
     def id(self) -> str:

@@ -116,7 +116,10 @@ class Dispatcher:
         if self._connections.get(connection.id) is not connection:
             # It left while the claim was being committed: its release has passed these by.
             for request in self._store.release(
-                connection.id, keep_lease=connection.worker.protocol > 1, now=self._clock()
+                connection.id,
+                keep_lease=connection.worker.protocol > 1,
+                now=self._clock(),
+                abreast=connection.concurrency,
             ):
                 self._publisher.publish(request)
             return

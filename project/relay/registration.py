@@ -161,11 +161,20 @@ class Registration:
                 now=now,
                 lease_s=self._lease_s,
                 started=frozenset(lease.request_id for lease in message.in_flight if lease.started),
+                abreast=message.concurrency,
             )
         )
         self._store.presence.join(worker)
-        held, bound = set(resumed.keep), space.settings.capacity
-        self._connections.add(Connection(worker, peer.base_url, in_flight=held, token_id=token_id, bound=bound))
+        self._connections.add(
+            Connection(
+                worker,
+                peer.base_url,
+                in_flight=set(resumed.keep),
+                token_id=token_id,
+                bound=space.settings.capacity,
+                concurrency=message.concurrency,
+            )
+        )
         for request_id in resumed.keep:
             self._publisher.changed(request_id)
         for request in resumed.changed:

@@ -110,8 +110,11 @@ class RequestStore(Protocol):
     def resume(self, command: Resume) -> Resumed:
         """Settle what a returning worker holds."""
 
-    def release(self, connection_id: str, *, keep_lease: bool, now: float) -> tuple[Request, ...]:
-        """A connection is gone: queue its attempts again (or fail those out of attempts); the moved requests."""
+    def release(self, connection_id: str, *, keep_lease: bool, now: float, abreast: int = 1) -> tuple[Request, ...]:
+        """A connection is gone: queue its attempts again (or fail those out of attempts); the moved requests.
+
+        Its worker ran ``abreast`` at once; an attempt that had not begun is not used up.
+        """
 
     def expire(self, now: float, *, limit: int = 500) -> tuple[Request, ...]:
         """Apply deadlines: lost leases, queue and run timeouts. The moved requests."""

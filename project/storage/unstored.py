@@ -109,11 +109,11 @@ class UnstoredRequests:
         memory = self._memory.resume(_only(command, safe=True))
         return Resumed((*stored.keep, *memory.keep), (*stored.changed, *memory.changed))
 
-    def release(self, connection_id: str, *, keep_lease: bool, now: float) -> tuple[Request, ...]:
+    def release(self, connection_id: str, *, keep_lease: bool, now: float, abreast: int = 1) -> tuple[Request, ...]:
         """See the port."""
         return (
-            *self._stored.release(connection_id, keep_lease=keep_lease, now=now),
-            *self._memory.release(connection_id, keep_lease=keep_lease, now=now),
+            *self._stored.release(connection_id, keep_lease=keep_lease, now=now, abreast=abreast),
+            *self._memory.release(connection_id, keep_lease=keep_lease, now=now, abreast=abreast),
         )
 
     def expire(self, now: float, *, limit: int = 500) -> tuple[Request, ...]:

@@ -66,7 +66,7 @@ def _leases(data: Mapping[str, Any], name: str = "in_flight") -> tuple[Lease, ..
 class Register:
     """``register``: a worker asks to serve the space of that name. Version 1 sends only ``space_name``.
 
-    With ``probe`` it only asks whether it might.
+    With ``probe`` it only asks whether it might. ``concurrency`` is how many requests it runs at once.
     """
 
     space_name: str
@@ -78,6 +78,7 @@ class Register:
     in_flight: tuple[Lease, ...] = ()
     sdk: str = ""
     probe: bool = False
+    concurrency: int = 1
 
     @classmethod
     def parse(cls, data: object) -> Register:
@@ -96,6 +97,7 @@ class Register:
             in_flight=_leases(body),
             sdk=_text(body, "sdk", default=""),
             probe=body.get("probe") is True,
+            concurrency=_whole(body, "concurrency", default=1, least=1, most=limits.MAX_CAPACITY),
         )
 
 

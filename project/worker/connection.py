@@ -137,12 +137,16 @@ class Connection:
         """Whether the connection is gone, waiting up to ``timeout_s`` for it."""
         return self._gone.wait(timeout_s)
 
-    def drain(self, within_s: float = 5.0) -> None:
+    def flush(self, within_s: float = 5.0) -> None:
         """Wait until what was emitted has been written to the socket, as long as there is one."""
         deadline = time.monotonic() + within_s
-        while self._client is not None and self._client.eio.queue.unfinished_tasks:
-            if self._gone.wait(0.005) or time.monotonic() > deadline:
-                return
+        client, left_s = self._client, within_s
+        while client is not None and not self._gone.is_set() and left_s > 0:
+            with client.eio.queue.all_tasks_done:
+                if not client.eio.queue.unfinished_tasks:
+                    return
+                client.eio.queue.all_tasks_done.wait(min(left_s, 0.1))
+            left_s = deadline - time.monotonic()
 
     def cut(self) -> None:
         """Break the connection off without a goodbye, as a broken line does."""

@@ -39,6 +39,8 @@ LAST_WORDS_S = 5.0
 PARTING_S = 30.0
 """How long a worker that is to end waits for a site that is not there, with a file to fetch or to return."""
 DEAF_S = 30.0
+FLUSH_S = 0.5
+"""A line that takes nothing for so long holds up no run."""
 
 
 class Worker:
@@ -77,7 +79,7 @@ class Worker:
         executors = executors_of(handler, isolation, concurrency)
         self._host = insist_on_address(host)
         self._space, self._token = space, token or os.environ.get("SPACES_WORKER_TOKEN", "")
-        self._capacity = capacity
+        self._capacity, self._concurrency = capacity, concurrency
         self._retry = retry
         self._watcher = watcher or WorkerEvents()
         self._boot_id = secrets.token_hex(8)
@@ -228,6 +230,7 @@ class Worker:
             "worker_id": self._worker_id,
             "boot_id": self._boot_id,
             "capacity": self._capacity,
+            "concurrency": self._concurrency,
             "in_flight": leases,
             "sdk": SDK,
         }
@@ -275,6 +278,8 @@ class Worker:
     # -- what the handler does --------------------------------------------------------------------------------------
 
     def _on_start(self, job: Job) -> None:
+        # If this run ends the process, the results before it must be out: the site would blame them instead.
+        self._connection.flush(FLUSH_S)
         self._reports.begin(job)
         self._watcher.started(job)
 

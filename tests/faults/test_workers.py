@@ -50,7 +50,11 @@ def test_4_a_killed_worker_is_replaced(world: World, user: requests.Session) -> 
     first.signal(signal.SIGKILL)
     world.worker(name="second")
     finished = [ended(world, user, number) for number in range(3)]
-    assert [(each["status"], each["attempt"]) for each in finished] == [("completed", 2)] * 3
+    assert [(each["status"], each["attempt"]) for each in finished] == [
+        ("completed", 2),
+        ("completed", 1),
+        ("completed", 1),
+    ], "only what it had begun has used up an attempt"
     assert finished[0]["retry_reason"]
     finish(world, user)
 
@@ -137,17 +141,38 @@ def test_10_nothing_begins_after_a_cancel(world: World, user: requests.Session) 
     assert {each["request_id"] for each in begun(world)} == set(ids[:4])
 
 
-def test_26_a_request_that_kills_its_worker_ends_and_the_next_proceeds(world: World, user: requests.Session) -> None:
+def test_26_a_request_that_kills_its_worker_ends_and_the_next_proceeds(world: World) -> None:
+    world.site.environment.update(QUICK)
+    world.begin(ws_queue_while_offline="on")
+    user = world.site.login("testuser", "testpass123")
+    # All in one window: what comes before it is done at once, what waits behind it never begins beside it.
+    for prompt in ("before", "poison", "behind", "behind"):
+        world.submit(user, prompt)
     world.worker(name="w0", crash_on="poison")
-    world.connected()
-    world.submit(user, "poison")
-    world.submit(user, "innocent")
     for number in range(1, 4):
         eventually(lambda number=number: world.workers[number - 1].exit_code is not None)  # type: ignore[misc]
         world.worker(name=f"w{number}", crash_on="poison")
-    end = ended(world, user)
+    end = ended(world, user, 1)
     assert (end["status"], end["code"], end["attempt"]) == ("failed", "worker_lost", 3)
-    assert ended(world, user, 1)["status"] == "completed"
+    assert [each["attempt"] for each in begun(world) if each["request_id"] == end["request_id"]] == [1, 2, 3]
+    others = [ended(world, user, number) for number in (0, 2, 3)]
+    assert [(each["status"], each["attempt"]) for each in others] == [("completed", 1)] * 3
+    finish(world, user)
+
+
+def test_4_killed_again_and_again_a_worker_uses_up_no_attempt_of_what_waits(
+    world: World, user: requests.Session
+) -> None:
+    world.worker(name="w0", seconds=60)
+    world.connected()
+    for _ in range(4):
+        world.submit(user)
+    for number in (1, 2):
+        eventually(lambda number=number: len(begun(world)) == number, within_s=20)  # type: ignore[misc]
+        world.workers[-1].signal(signal.SIGKILL)
+        world.worker(name=f"w{number}", seconds=60 if number == 1 else 0.0)
+    ends = [ended(world, user, number) for number in range(4)]
+    assert [(each["status"], each["attempt"]) for each in ends] == [("completed", 3), *[("completed", 1)] * 3]
     finish(world, user)
 
 

@@ -327,6 +327,30 @@ def test_a_last_try_is_made_alone(store: Store) -> None:
     assert [(request.id, request.attempt) for request in claim(store, now=NOW + 7, alone=False)] == [("late", 1)]
 
 
+@pytest.mark.parametrize(
+    ("started", "abreast", "used"),
+    [(set(), 1, "a"), ({"a"}, 1, "a"), ({"b"}, 1, "b"), ({"b"}, 2, "ab"), (set(), 0, "")],
+)
+def test_what_only_waited_in_a_lost_worker_uses_up_no_attempt(
+    store: Store, started: set[str], abreast: int, used: str
+) -> None:
+    for request_id in "abcd":
+        submit(store, request_id)
+    held = {request.id: request.lease_id or "" for request in claim(store)}
+    store.requests.renew(Renew("s", "c", held, NOW, 15.0, started=frozenset(started)))
+    store.requests.release("c", keep_lease=True, now=NOW + 5, abreast=abreast)
+    assert "".join(request_id for request_id in "abcd" if get(store, request_id).attempt) == used
+    assert store.requests.positions("abcd") == {"a": 1, "b": 2, "c": 3, "d": 4}
+    waited = get(store, "d")
+    assert (waited.dispatched_at, waited.retry_reason, waited.queue_deadline) == (None, None, NOW + 100)
+    assert store.requests.history("d")[-1].reason == "not_begun"
+    back = Resume("s", "c2", "w", {"d": held["d"]}, NOW + 6, 15.0)
+    assert store.requests.resume(back).keep == ("d",)
+    assert (get(store, "d").attempt, get(store, "d").dispatched_at) == (1, NOW + 6), "it is the same attempt again"
+    again = {request.id: request.attempt for request in claim(store, now=NOW + 7, connection="e")}
+    assert again == {key: 2 if key in used else 1 for key in "abc"}
+
+
 def test_a_returned_file_is_kept_once(store: Store) -> None:
     submit(store, "r")
     first = StoredFile("f", "r", "result", "a.png", "image/png", 4, "1" * 64, NOW)

@@ -257,7 +257,7 @@ class TwoStores(RuleBasedStateMachine):
         assert len(taken) <= limit
         for request in taken:
             assert request.lease_id not in {grant.lease_id for grant in self.grants}
-            if request.attempt == 1:
+            if request.attempt == 1 and request.id not in {grant.request_id for grant in self.grants}:
                 person = (space_id, request.user_id)
                 assert request.seq > self.first_attempts.get(person, 0), "one's own come in the order one sent them"
                 self.first_attempts[person] = request.seq
@@ -332,10 +332,13 @@ class TwoStores(RuleBasedStateMachine):
             pieces = answer.partial.replace(GAP, "").split()
             assert pieces == sorted(set(pieces))
 
-    @rule(connection_id=connections)
-    def release(self, connection_id: str) -> None:
-        keep_lease = bool(CONNECTIONS[connection_id][0])
-        self.both(lambda store: _by_id(store.requests.release(connection_id, keep_lease=keep_lease, now=self.now)))
+    @rule(connection_id=connections, abreast=st.integers(0, 2))
+    def release(self, connection_id: str, abreast: int) -> None:
+        how: dict[str, Any] = {"keep_lease": bool(CONNECTIONS[connection_id][0]), "now": self.now, "abreast": abreast}
+        moved = self.both(lambda store: _by_id(store.requests.release(connection_id, **how)))
+        used = [request for key, request in moved.items() if request.attempt == self.seen[key].attempt]
+        assert len(used) >= min(len(moved), abreast)
+        assert all(self.seen[key].started_at is None for key in moved.keys() - {request.id for request in used})
         assert not [r for r in self.both(_everything) if r.connection_id == connection_id and _runs(r)]
 
     @rule(connection_id=connections, chosen=st.lists(picks, max_size=4), started=st.booleans())

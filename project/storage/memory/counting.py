@@ -42,8 +42,8 @@ def line_of(open_ones: Iterable[Request], command: Submit) -> Line:
         waiting=len(waiting),
         own_waiting=len(own),
         last_turn=max((request.turn for request in here), default=0),
-        first_turn=min((request.turn for request in waiting if not request.attempt), default=None),
-        own_last_turn=max((request.turn for request in own if not request.attempt), default=None),
+        first_turn=min((request.turn for request in waiting if request.is_fresh), default=None),
+        own_last_turn=max((request.turn for request in own if request.is_fresh), default=None),
     )
 
 

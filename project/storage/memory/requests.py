@@ -87,7 +87,7 @@ class MemoryRequests:
         with self._lock:
             waiting = self._queue(command.space_id)[: command.limit]
             waiting = waiting[: leases.handed_together(waiting, alone=command.alone)]
-            self._forget_returned({request.id for request in waiting if request.attempt})
+            self._forget_returned({request.id for request in waiting if not request.is_fresh})
             pairs = [
                 (
                     request,
@@ -175,11 +175,12 @@ class MemoryRequests:
                 and request.worker_id == command.worker_id
                 and request.id not in keep
             ]
-            return Resumed(
-                tuple(keep), self._lose(dropped, keep_lease=True, now=command.now, reason="worker_restarted")
+            lost = moves.lost_together(
+                dropped, abreast=command.abreast, keep_lease=True, now=command.now, reason="worker_restarted"
             )
+            return Resumed(tuple(keep), self._save(lost, command.now))
 
-    def release(self, connection_id: str, *, keep_lease: bool, now: float) -> tuple[Request, ...]:
+    def release(self, connection_id: str, *, keep_lease: bool, now: float, abreast: int = 1) -> tuple[Request, ...]:
         """See the port."""
         with self._lock:
             held = [
@@ -187,7 +188,8 @@ class MemoryRequests:
                 for request in self._open.values()
                 if request.status is Status.PROCESSING and request.connection_id == connection_id
             ]
-            return self._lose(held, keep_lease=keep_lease, now=now, reason="connection_lost")
+            lost = moves.lost_together(held, abreast=abreast, keep_lease=keep_lease, now=now, reason="connection_lost")
+            return self._save(lost, now)
 
     def expire(self, now: float, *, limit: int = 500) -> tuple[Request, ...]:
         """See the port."""
@@ -377,10 +379,6 @@ class MemoryRequests:
         if request is None or request.status is not Status.PROCESSING:
             return None
         return request if leases.holds(request, space_id=space_id, lease_id=lease_id) else None
-
-    def _lose(self, requests: Iterable[Request], *, keep_lease: bool, now: float, reason: str) -> tuple[Request, ...]:
-        pairs = [(request, moves.lost(request, keep_lease=keep_lease, now=now, reason=reason)) for request in requests]
-        return self._save(pairs, now)
 
     def _save(self, pairs: Iterable[tuple[Request, Request]], now: float, reason: str = "") -> tuple[Request, ...]:
         changed = []

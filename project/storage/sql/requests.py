@@ -61,7 +61,7 @@ def _claim_one(connection: sa.Connection, command: Claim) -> tuple[Request, ...]
     found = query.all(connection, {"space": command.space_id, "most": command.limit})
     waiting = [rows.request_of(row) for row in found]
     waiting = waiting[: leases.handed_together(waiting, alone=command.alone)]
-    rows.forget_returned(connection, [request.id for request in waiting if request.attempt])
+    rows.forget_returned(connection, [request.id for request in waiting if not request.is_fresh])
     with_files = [request.id for request in waiting if request.payload.get("files")]
     files = rows.load_files(connection, with_files) if with_files else {}
     taken = [
@@ -172,15 +172,16 @@ def _resume(connection: sa.Connection, command: Resume) -> Resumed:
         return Resumed(tuple(keep))
     others = (_PROCESSING, _T.c.space_id == command.space_id, _T.c.worker_id == command.worker_id)
     dropped = [request for request in rows.locked(connection, *others) if request.id not in keep]
-    changed = _lose(connection, dropped, keep_lease=True, now=command.now, reason="worker_restarted")
+    pairs = moves.lost_together(
+        dropped, abreast=command.abreast, keep_lease=True, now=command.now, reason="worker_restarted"
+    )
+    changed = _save(connection, pairs, command.now)
     return Resumed(tuple(keep), changed)
 
 
-def _lose(
-    connection: sa.Connection, requests: Iterable[Request], *, keep_lease: bool, now: float, reason: str
-) -> tuple[Request, ...]:
-    pairs = [(request, moves.lost(request, keep_lease=keep_lease, now=now, reason=reason)) for request in requests]
-    return _save(connection, pairs, now)
+def _release(connection: sa.Connection, connection_id: str, *, now: float, **how: Any) -> tuple[Request, ...]:
+    held = rows.locked(connection, _PROCESSING, _T.c.connection_id == connection_id)
+    return _save(connection, moves.lost_together(held, now=now, reason="connection_lost", **how), now)
 
 
 def _expire(connection: sa.Connection, now: float, limit: int) -> tuple[Request, ...]:
@@ -266,17 +267,10 @@ class SqlRequests:
         """See the port."""
         return self._write(lambda connection: _resume(connection, command))
 
-    def release(self, connection_id: str, *, keep_lease: bool, now: float) -> tuple[Request, ...]:
+    def release(self, connection_id: str, *, keep_lease: bool, now: float, abreast: int = 1) -> tuple[Request, ...]:
         """See the port."""
-        held = (_PROCESSING, _T.c.connection_id == connection_id)
         return self._write(
-            lambda connection: _lose(
-                connection,
-                rows.locked(connection, *held),
-                keep_lease=keep_lease,
-                now=now,
-                reason="connection_lost",
-            )
+            lambda connection: _release(connection, connection_id, keep_lease=keep_lease, now=now, abreast=abreast)
         )
 
     def expire(self, now: float, *, limit: int = 500) -> tuple[Request, ...]:

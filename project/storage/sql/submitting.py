@@ -23,7 +23,7 @@ _T = schema.requests
 _QUEUED = _T.c.status == Status.QUEUED.value
 _OPEN = sa.or_(*(_T.c.status == status.value for status in sorted(OPEN)))
 _OF_SPACES = _T.c.space_id.in_(sa.bindparam("spaces", expanding=True))
-_FRESH = _T.c.attempt == 0
+_FRESH = sa.and_(_T.c.attempt == 0, _T.c.lease_id.is_(None))
 
 # Statements of the hot path are built once: building one costs more than running it.
 _LINE = Prepared(

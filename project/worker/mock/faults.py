@@ -100,7 +100,7 @@ class FaultyConnection(Connection):
     def _drop_before_ack(self, message: Mapping[str, Any], _answer: Answer | None) -> bool:
         self._say("drop-before-ack: the result is sent, and the connection cut")
         super().emit(events.RESULT, message, lambda _ack: None)
-        self.drain()
+        self.flush()
         self.cut()
         return True
 
