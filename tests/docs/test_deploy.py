@@ -82,3 +82,16 @@ def test_proxies_let_through_what_the_site_takes() -> None:
     assert set(re.findall(r"proxy_set_header (?:Host|X-Forwarded-Host)\s+(\S+);", nginx)) == {"$http_host"}
     assert "proxy_buffering off;" in nginx
     assert "flush_interval -1" in caddy
+
+
+def test_proxies_keep_what_signs_a_workers_links_out_of_their_logs() -> None:
+    """Each with its own pattern, on a link as the site makes them."""
+    link, kept = "/websockets/work/files/abc~def~4.x", "/websockets/work/files/..."
+    nginx = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    [pattern] = re.findall(r"~(\^\S+)\s", nginx)
+    assert re.sub(pattern.replace("?<", "?P<") + ".*", r"\g<place>...", link) == kept
+    assert re.search(r"log_format spaces '[^']*\$spaces_logged[^']*'", nginx)
+    assert not re.search(r"log_format spaces '[^']*\$(request|request_uri|uri|args)\b", nginx)
+    [pattern] = re.findall(r"request>uri regexp (\S+) ", (DEPLOY / "Caddyfile").read_text(encoding="utf-8"))
+    assert re.sub(pattern, r"\g<1>...", link) == kept
+    assert re.sub(pattern, r"\g<1>...", "/healthz") == "/healthz"
