@@ -14,6 +14,7 @@ from project.accounts.service import Accounts
 from project.clock import Clock, steady_clock
 from project.config import Settings
 from project.core.model import Request
+from project.core.runs import LoadRun, LoadSchedule
 from project.core.safe_mode import is_safe
 from project.relay.attempts import Attempts
 from project.relay.batches import Batches
@@ -277,7 +278,15 @@ class _Parts:
             self.runtime,
             self.clock,
             self.keys,
+            self._note_scheduled,
         )
+
+    def _note_scheduled(self, run: LoadRun, schedule: LoadSchedule) -> None:
+        """A run that begins by itself is in the audit log as one that somebody has begun, from nowhere."""
+        user = self.store.accounts.user(schedule.created_by)
+        name = user.username if user is not None else schedule.created_by
+        detail = f"schedule {schedule.name}: {run.target.method} {run.target.total} x {run.target.concurrency}"
+        self.accounts.audit.record("test_run", name, subject=run.id, detail=detail)
 
     @cached_property
     def site(self) -> Site:

@@ -102,6 +102,31 @@ class Statistics:
     """What the group is divided by: of a space its worker."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why calls of a method (``source`` is ``rpc``) or requests to a space (``relay``) failed, and how many did."""
+
+    source: str
+    name: str
+    code: str
+    count: int
+    last_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """Calls that began and requests that ended in a minute, and how many failed; ``tests`` are calls of load runs,
+    which are in neither."""
+
+    count: int = 0
+    failures: int = 0
+    tests: int = 0
+
+    def __add__(self, other: Minute) -> Minute:
+        """Both together."""
+        return Minute(self.count + other.count, self.failures + other.failures, self.tests + other.tests)
+
+
 def rank(count: int, percent: int) -> int:
     """The nearest rank (from 1) of a percentile among ``count`` values: the smallest one that covers it."""
     return max(1, -(-count * percent // 100))
@@ -109,19 +134,25 @@ def rank(count: int, percent: int) -> int:
 
 _FEWEST: Final = 5
 _SLOWER: Final = 1.25
+_LEAST_SLOWER_MS: Final = 5.0
 _MORE_FAILURES: Final = 0.01
 
 
 def verdict(now: Statistics, before: Statistics | None) -> str:
     """How a group does compared with before: ``worse``, ``better``, ``same``, or ``unknown`` when too few are known.
 
-    Worse is: a quarter slower at the 95th percentile, or one failure more in a hundred.
+    Worse is: a quarter and at least 5 ms slower at the 95th percentile, or one failure more in a hundred. A difference
+    of less than that no person feels, and of what takes a part of a millisecond it is noise.
     """
     if before is None or min(now.count, before.count) < _FEWEST:
         return "unknown"
     failed_now, failed_before = now.failures / now.count, before.failures / before.count
-    if now.p95_ms > before.p95_ms * _SLOWER or failed_now > failed_before + _MORE_FAILURES:
+    if _slower(before.p95_ms, now.p95_ms) or failed_now > failed_before + _MORE_FAILURES:
         return "worse"
-    if now.p95_ms * _SLOWER < before.p95_ms or failed_now + _MORE_FAILURES < failed_before:
+    if _slower(now.p95_ms, before.p95_ms) or failed_now + _MORE_FAILURES < failed_before:
         return "better"
     return "same"
+
+
+def _slower(quick_ms: float, slow_ms: float) -> bool:
+    return slow_ms > quick_ms * _SLOWER and slow_ms >= quick_ms + _LEAST_SLOWER_MS

@@ -71,6 +71,8 @@ class LoadRun:
     alerts: tuple[str, ...] = ()
     compared_to: str | None = None
     error: str | None = None
+    code: str | None = None
+    """What ``error`` is, for those who read another language: ``generator_not_started`` or ``generator_ended``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class LoadSchedule:
     created_by: str
     last_run_id: str | None = None
     last_error: str | None = None
+    last_code: str | None = None
 
     def moved_on(self, now: float) -> LoadSchedule:
         """The same, next after ``now``. Turns that were missed are not made up for."""

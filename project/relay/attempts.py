@@ -71,7 +71,7 @@ class Attempts:
         except SpacesError as error:
             answer(refusal(error))
             return
-        connection.in_flight.discard(request_id)
+        connection.in_flight.pop(request_id, None)
         if outcome.verdict is Verdict.RECORDED and outcome.request is not None:
             self._publisher.publish(outcome.request)
         self._dispatcher.kick(connection.worker.space_id)

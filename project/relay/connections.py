@@ -25,7 +25,8 @@ class Link(Protocol):
 
 @dataclass(slots=True)
 class Connection:
-    """A registered worker on this node. ``in_flight`` are the request ids it was handed and has not answered.
+    """A registered worker on this node. ``in_flight`` are the request ids it was handed and has not answered, in that
+    order.
 
     ``token_id`` is the worker token it registered with, empty if it needed none; ``bound`` how many requests the
     space lets it have at hand (0: as many as it asked for). ``last_try`` is a request that it is to work on alone;
@@ -34,7 +35,7 @@ class Connection:
 
     worker: Worker
     base_url: str
-    in_flight: set[str] = field(default_factory=set)
+    in_flight: dict[str, None] = field(default_factory=dict)
     draining: bool = False
     token_id: str = ""
     bound: int = 0
@@ -45,6 +46,11 @@ class Connection:
     def id(self) -> str:
         """The connection id, also Socket.IO's session id."""
         return self.worker.connection_id
+
+    def ahead_of(self, request_id: str) -> int | None:
+        """How many requests it was handed before this one and has not answered; None if it does not have this one."""
+        held = list(self.in_flight)
+        return held.index(request_id) if request_id in held else None
 
     @property
     def room(self) -> int:
@@ -97,6 +103,6 @@ class Connections:
         """The request is no longer in flight; the connection that had it, if one did."""
         for connection in self._by_id.values():
             if request_id in connection.in_flight:
-                connection.in_flight.discard(request_id)
+                connection.in_flight.pop(request_id, None)
                 return connection
         return None

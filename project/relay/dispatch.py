@@ -110,7 +110,7 @@ class Dispatcher:
 
     def _hand_over(self, connection: Connection, taken: Sequence[Request], queue_size: int) -> None:
         for request in taken:
-            connection.in_flight.add(request.id)
+            connection.in_flight[request.id] = None
             if 1 < request.attempt == request.max_attempts:
                 connection.last_try = request.id
         if self._connections.get(connection.id) is not connection:
@@ -142,7 +142,7 @@ class Dispatcher:
             self._link.disconnect(connection.id)
             return
         log.warning("request %s cannot be put into a message: %s", request.id, type(error).__name__)
-        connection.in_flight.discard(request.id)
+        connection.in_flight.pop(request.id, None)
         given_up = Finish(
             request_id=request.id,
             space_id=request.space_id,

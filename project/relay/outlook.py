@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from project.clock import Clock
 from project.core.estimate import eta_of
+from project.core.model import Request
 from project.core.states import Status
 from project.relay.connections import Connections
 from project.relay.views import RequestView
@@ -53,7 +54,14 @@ class Outlook:
         request = view.request
         workers = self.workers(request.space_id)
         away = self.away_since(request.space_id, workers) if request.status is Status.QUEUED else None
-        return replace(view, eta_s=self._eta_s(view, workers), away_since=away)
+        return replace(view, eta_s=self._eta_s(view, workers), away_since=away, ahead=self._ahead(request))
+
+    def _ahead(self, request: Request) -> int | None:
+        """How many others its worker has before a request that was handed out and has not begun, where it is known."""
+        if request.status is not Status.PROCESSING or request.started_at is not None:
+            return None
+        connection = self._connections.get(request.connection_id or "")
+        return connection.ahead_of(request.id) if connection is not None else None
 
     def _eta_s(self, view: RequestView, workers: int) -> tuple[float, float] | None:
         request = view.request

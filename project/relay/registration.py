@@ -169,7 +169,7 @@ class Registration:
             Connection(
                 worker,
                 peer.base_url,
-                in_flight=set(resumed.keep),
+                in_flight=dict.fromkeys(resumed.keep),
                 token_id=token_id,
                 bound=space.settings.capacity,
                 concurrency=message.concurrency,

@@ -22,7 +22,8 @@ class RequestView:
     """A request, its place in the queue (1 is next; None once handed out) and how many are open in its space.
 
     ``eta_s``: in how many seconds it is done, from and to; None if unknown. ``away_since``: since when there is no
-    worker; None if there is one, or never was.
+    worker; None if there is one, or never was. ``ahead``: how many others its worker has before it; None unless it was
+    handed out and has not begun, or if the worker is another node's.
     """
 
     request: Request
@@ -30,6 +31,7 @@ class RequestView:
     queue_size: int
     eta_s: tuple[float, float] | None = None
     away_since: float | None = None
+    ahead: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON of ``/websockets/status``."""
@@ -41,6 +43,7 @@ class RequestView:
             "status": request.status.value,
             "position": self.position,
             "queue_size": self.queue_size,
+            "ahead": self.ahead,
             "eta_seconds": [round(bound, 1) for bound in self.eta_s] if self.eta_s is not None else None,
             "worker_away_since": iso(self.away_since),
             "attempt": request.attempt,

@@ -9,6 +9,7 @@ from typing import Any
 from project.clock import Clock
 from project.config import Settings
 from project.core.model import Space
+from project.core.runs import LoadRun, LoadSchedule
 from project.rpc.actions import RelayPort, Services
 from project.rpc.calls import Calls
 from project.rpc.inbox import Inbox
@@ -44,9 +45,10 @@ def make_console(
     runtime: Runtime,
     clock: Clock,
     keys: tuple[str, ...],
+    scheduled: Callable[[LoadRun, LoadSchedule], None],
 ) -> Console:
     """``keys`` are the site's secret keys, the newest first; ``notify`` wakes watchers of topics, ``space_changed`` of
-    a space."""
+    a space; ``scheduled`` is told of every load run that a schedule has begun."""
     host = _loopback(settings.host)
 
     def probe_site(timeout_s: float) -> Probed:
@@ -63,6 +65,7 @@ def make_console(
         folder=settings.data_dir.resolve() / "load",
         address=f"http://{host}:{settings.port}",
         keys=keys,
+        scheduled=scheduled,
     )
     upkeep = ConsoleUpkeep(
         store.calls, inbox, load, runtime, clock, log_s=settings.log_days * DAY_S, log_calls=settings.log_calls

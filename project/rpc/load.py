@@ -6,7 +6,7 @@ import logging
 import secrets
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +48,10 @@ _KEEP_FOLDERS: Final = 20
 
 
 class LoadTests:
-    """The use cases of the load tester. ``address`` is how this machine reaches the site."""
+    """The use cases of the load tester. ``address`` is how this machine reaches the site.
+
+    ``scheduled`` is told of every run that a schedule has begun.
+    """
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class LoadTests:
         folder: Path,
         address: str,
         keys: tuple[str, ...],
+        scheduled: Callable[[LoadRun, LoadSchedule], None] = lambda run, schedule: None,
     ):
         self._store = store
         self._accounts = accounts
@@ -69,6 +73,7 @@ class LoadTests:
         self._clock = clock
         self._folder = folder
         self._address = address
+        self._scheduled = scheduled
         self._signer = URLSafeTimedSerializer(list(reversed(keys)), salt="load-run")
         self._lock = threading.Lock()
         self._door = threading.Semaphore(AT_ONCE)
@@ -87,7 +92,7 @@ class LoadTests:
             return self._started(run)
         except OSError as error:
             text = f"The load generator could not be started: {error}"
-            self._end(run, "failed", error=text)
+            self._end(run, "failed", error=text, code="generator_not_started")
             raise SpacesError(text) from error
 
     def _started(self, run: LoadRun) -> LoadRun:
@@ -171,14 +176,14 @@ class LoadTests:
                 self._store.change(run)
             elif process.outcome != "finished":
                 said = process.outcome or process.last_words() or "it ended without a word"
-                self._end(run, "failed", error=f"the load generator ended early: {said}")
+                self._end(run, "failed", error=f"the load generator ended early: {said}", code="generator_ended")
             elif len(run.steps) < len(planned_steps(run.target)) and not is_saturated(run.steps):
                 self._begin_step(run)
             else:
                 self._end(run, "finished")
 
-    def _end(self, run: LoadRun, state: Any, *, error: str | None = None) -> LoadRun:
-        ended = replace(run, state=state, finished_at=self._clock(), pid=None, error=error)
+    def _end(self, run: LoadRun, state: Any, *, error: str | None = None, code: str | None = None) -> LoadRun:
+        ended = replace(run, state=state, finished_at=self._clock(), pid=None, error=error, code=code)
         baseline = self._store.baseline(run.target.key)
         if state == "finished" and baseline is not None and baseline.id != run.id:
             alerts = regressions(whole(baseline), whole(ended))
@@ -246,9 +251,10 @@ class LoadTests:
         try:
             run = self.start(due.target, due.created_by, due.id)
         except SpacesError as error:
-            self._store.note_schedule(due.id, run_id=None, error=error.message)
+            self._store.note_schedule(due.id, run_id=None, error=error.message, code=error.code)
             return
         self._store.note_schedule(due.id, run_id=run.id, error=None)
+        self._scheduled(run, due)
 
     def tidy(self) -> None:
         """Remove the files of runs long over; their records stay."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from project.clock import Clock
-from project.core.calls import Call, Relayed, Search, Statistics, verdict
+from project.core.calls import Call, Minute, Reason, Relayed, Search, Statistics, verdict
 from project.core.model import Space, Worker
 from project.core.notices import Notice, NoticeCount
 from project.rpc.methods import METHODS
@@ -99,14 +99,22 @@ class Monitor:
         ]
         return tuple(sorted(found, key=lambda one: -one.queue_size))
 
-    def minutes(self, count: int = 60) -> tuple[tuple[int, int, int], ...]:
-        """The last whole minutes, oldest first: when (s since the epoch), how many calls and requests, failures."""
+    def minutes(self, count: int = 60) -> tuple[tuple[int, Minute], ...]:
+        """The last whole minutes, oldest first: when (s since the epoch), and what happened."""
         until = self._clock() // 60 * 60 + 60
         since = until - count * 60
         found = self._fresh(
             ("minutes", count, until), FRESH_S, lambda: self._store.calls.minutes(since=since, until=until)
         )
-        return tuple((minute * 60, *found.get(minute, (0, 0))) for minute in range(int(since // 60), int(until // 60)))
+        minutes = range(int(since // 60), int(until // 60))
+        return tuple((minute * 60, found.get(minute, Minute())) for minute in minutes)
+
+    def reasons(self, window_s: float) -> tuple[Reason, ...]:
+        """Why calls and requests failed in the last ``window_s``, the most frequent first."""
+        now = self._clock()
+        return self._fresh(
+            ("reasons", window_s), FRESH_S, lambda: self._store.calls.reasons(since=now - window_s, until=now + 1)
+        )
 
     def recent(self, search: Search, source: str = "") -> tuple[Call | Relayed, ...]:
         """Calls (``rpc``), requests of the relay (``relay``) or both, newest first."""

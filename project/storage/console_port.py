@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from project.core.calls import Call, Relayed, Search, Statistics
+from project.core.calls import Call, Minute, Reason, Relayed, Search, Statistics
 from project.core.notices import Notice, NoticeCount
 from project.core.runs import LoadRun, LoadSchedule, Template
 from project.storage.pending import Pending
@@ -29,8 +29,14 @@ class CallStore(Protocol):
         What was called by a name that no method has is in no group.
         """
 
-    def minutes(self, *, since: float, until: float) -> Mapping[int, tuple[int, int]]:
-        """Calls that began and relay requests that ended in each minute since the epoch: ``(count, failures)``."""
+    def minutes(self, *, since: float, until: float) -> Mapping[int, Minute]:
+        """What happened in each minute since the epoch; of minutes in which nothing did there is no entry."""
+
+    def reasons(self, *, since: float, until: float) -> tuple[Reason, ...]:
+        """Why calls that began and requests that ended in ``[since, until)`` failed, the most frequent first.
+
+        Calls of load runs are left out. What failed without a code has its outcome for one.
+        """
 
     def prune(self, *, before: float, most: int, most_tests: int) -> int:
         """Forget calls older than ``before``, of load runs the oldest beyond ``most_tests``, of all beyond ``most``."""
@@ -121,7 +127,9 @@ class RunStore(Protocol):
     def claim_due(self, *, now: float) -> LoadSchedule | None:
         """A schedule that is due, its ``next_at`` moved on beyond ``now``; given to one caller only."""
 
-    def note_schedule(self, schedule_id: str, *, run_id: str | None, error: str | None) -> None:
+    def note_schedule(
+        self, schedule_id: str, *, run_id: str | None, error: str | None, code: str | None = None
+    ) -> None:
         """What became of a schedule's last turn."""
 
     def remove_schedule(self, schedule_id: str) -> bool:

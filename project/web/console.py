@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, Final
 
 from flask import Blueprint, jsonify, make_response, render_template
 from werkzeug.wrappers import Response
 
+from project.core.reasons import DEAD_LETTERS
 from project.relay.views import iso
 from project.rpc.methods import METHODS
 from project.rpc.monitor import DAY_S, HOUR_S, Monitor, totals
@@ -50,7 +52,14 @@ def page() -> Response:
     spaces = site.spaces.all()
     methods = [shapes.method(one, spaces[0].id if spaces else "") for one in METHODS]
     response = make_response(
-        render_template("console/page.html", methods=methods, spaces=spaces, tabs=TABS, outcomes=given.OUTCOMES)
+        render_template(
+            "console/page.html",
+            methods=methods,
+            spaces=spaces,
+            tabs=TABS,
+            outcomes=given.OUTCOMES,
+            retriable=DEAD_LETTERS,
+        )
     )
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -59,7 +68,7 @@ def page() -> Response:
 @blueprint.get("/monitor/overview")
 @policy("admin")
 def overview() -> Response:
-    """Health, counts of the tabs, requests a minute, latency, workers and queues."""
+    """Health, counts of the tabs, requests a minute, what failed and why, latency, workers and queues."""
     site = current_site()
     monitor, name_of = site.console.monitor, space_names(site)
     health = [shapes.health(one) for one in monitor.health()]
@@ -71,7 +80,8 @@ def overview() -> Response:
             "at": iso(monitor.now()),
             "health": health,
             "counts": _counts(site, sum(not one["ok"] for one in health), running is not None),
-            "minutes": [{"at": at, "count": count, "failures": failures} for at, count, failures in minutes],
+            "minutes": [{"at": at} | asdict(told) for at, told in minutes],
+            "reasons": [shapes.reason(one, name_of) for one in monitor.reasons(HOUR_S)],
             "methods": [shapes.compared(one, one.now.name) for one in monitor.methods(HOUR_S) if one.now.count],
             "spaces": [shapes.compared(one, name_of(one.now.name)) for one in monitor.spaces(HOUR_S)],
             "workers": [shapes.compared(one, name_of(one.now.name)) for one in workers],

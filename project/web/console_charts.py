@@ -95,6 +95,7 @@ def _options(colours: tuple[int, ...], height: int = HEIGHT) -> dict[str, object
         "js": (),
         "show_legend": True,
         "legend_at_bottom": True,
+        "legend_at_bottom_columns": 3,
         "legend_box_size": 12,
         "margin": 8,
         "pretty_print": False,
@@ -109,17 +110,19 @@ def _options(colours: tuple[int, ...], height: int = HEIGHT) -> dict[str, object
 @blueprint.get("/traffic.svg")
 @policy("admin")
 def traffic() -> Response:
-    """Requests and failures a minute, over the last hour."""
+    """Requests, failures and calls of load tests a minute, over the last hour."""
     minutes = current_site().console.monitor.minutes()
     chart = pygal.StackedBar(
-        **_options((0, 1)), spacing=1, show_minor_x_labels=False, x_labels_major_every=10 if _width() > 600 else 20
+        **_options((0, 1, 3)), spacing=1, show_minor_x_labels=False, x_labels_major_every=10 if _width() > 600 else 20
     )
     offset_s = _offset_s()
     chart.x_title = " "  # keeps the legend off the labels
-    chart.x_labels = [datetime.fromtimestamp(at + offset_s, UTC).strftime("%H:%M") for at, _count, _failures in minutes]
-    if any(count for _at, count, _failures in minutes):
-        chart.add(_("Success"), [count - failures for _at, count, failures in minutes])
-        chart.add(_("Failed"), [failures for _at, _count, failures in minutes])
+    chart.x_labels = [datetime.fromtimestamp(at + offset_s, UTC).strftime("%H:%M") for at, _told in minutes]
+    if any(told.count for _at, told in minutes) or any(told.tests for _at, told in minutes):
+        chart.add(_("Success"), [told.count - told.failures for _at, told in minutes])
+        chart.add(_("Failed"), [told.failures for _at, told in minutes])
+    if any(told.tests for _at, told in minutes):
+        chart.add(_("Load tests"), [told.tests for _at, told in minutes])
     return _picture(chart)
 
 

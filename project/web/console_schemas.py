@@ -149,6 +149,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "compared_to": MAYBE_TEXT,
             "schedule_id": MAYBE_TEXT,
             "error": MAYBE_TEXT,
+            "code": MAYBE_TEXT,
         }
     ),
     "LoadRuns": closed({"runs": several(ref("LoadRun"))}),
@@ -175,6 +176,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "created_by": TEXT,
             "last_run_id": MAYBE_TEXT,
             "last_error": MAYBE_TEXT,
+            "last_code": MAYBE_TEXT,
         }
     ),
     "Schedules": closed({"schedules": several(ref("Schedule"))}),
@@ -215,7 +217,10 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "at": TIME,
             "health": several(closed({"name": TEXT, "ok": FLAG, "detail": OBJECT})),
             "counts": {"type": "object", "additionalProperties": WHOLE},
-            "minutes": several(closed({"at": WHOLE, "count": WHOLE, "failures": WHOLE})),
+            "minutes": several(closed({"at": WHOLE, "count": WHOLE, "failures": WHOLE, "tests": WHOLE})),
+            "reasons": several(
+                closed({"source": TEXT, "name": TEXT, "filter": TEXT, "code": TEXT, "count": WHOLE, "last": TIME})
+            ),
             "methods": several(ref("Compared")),
             "spaces": several(ref("Compared")),
             "workers": several(ref("Compared")),

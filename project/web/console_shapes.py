@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from project.core.calls import Call, Outcome, Relayed, Statistics
+from project.core.calls import Call, Outcome, Reason, Relayed, Statistics
 from project.core.notices import EVERYBODY, NOBODY, Notice, NoticeCount
 from project.core.runs import LoadRun, LoadSchedule, LoadTarget, Template, whole
 from project.relay.views import iso
@@ -77,6 +77,13 @@ def whole_call(call: Call) -> dict[str, Any]:
         "field": call.field,
         "trace": call.trace,
     }
+
+
+def reason(one: Reason, name_of: NameOf) -> dict[str, Any]:
+    """Why some calls or requests failed; ``filter`` is what the log's filter ``method`` calls them."""
+    name = name_of(one.name) if one.source == "relay" else one.name
+    told = {"source": one.source, "name": name, "filter": one.name, "code": one.code}
+    return told | {"count": one.count, "last": iso(one.last_at)}
 
 
 def compared(one: Compared, name: str) -> dict[str, Any]:
@@ -179,6 +186,7 @@ def report(run: LoadRun, user_of: NameOf) -> dict[str, Any]:
         "compared_to": run.compared_to,
         "schedule_id": run.schedule_id,
         "error": run.error,
+        "code": run.code,
     }
 
 
@@ -205,6 +213,7 @@ def schedule(one: LoadSchedule, user_of: NameOf) -> dict[str, Any]:
         "created_by": user_of(one.created_by),
         "last_run_id": one.last_run_id,
         "last_error": one.last_error,
+        "last_code": one.last_code,
     }
 
 

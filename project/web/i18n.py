@@ -12,7 +12,7 @@ from flask_bootstrap import Bootstrap5
 from project.errors import TryLater
 from project.web.policy import visitor
 from project.web.site import current_site
-from project.web.words import audit_words, explain, page_words, reason
+from project.web.words import audit_detail, audit_words, explain, page_words, reason
 
 LANGUAGES: Final = {"zh": "中文", "en": "English"}
 TAGS: Final = {"zh": "zh-CN", "en": "en"}
@@ -36,7 +36,9 @@ def set_up_languages(app: Flask) -> None:
     Babel(app, locale_selector=language)
     Bootstrap5(app)
     # Macros of another template see globals only, not what a page is given.
-    app.jinja_env.globals.update(explain=explain, page_words=page_words, reason=reason, audit_words=audit_words)
+    app.jinja_env.globals.update(
+        explain=explain, page_words=page_words, reason=reason, audit_words=audit_words, audit_detail=audit_detail
+    )
 
     @app.context_processor
     def known() -> dict[str, Any]:

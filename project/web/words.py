@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from flask_babel import LazyString
@@ -168,6 +169,35 @@ METHODS: Final[dict[str, LazyString]] = {
 def audit_words(kind: str) -> str:
     """What a kind of entry of the audit log is called."""
     return str(AUDIT.get(kind, kind))
+
+
+ROLES: Final[dict[str, LazyString]] = {"user": _("User"), "admin": _("Administrator")}
+
+AUDIT_DETAILS: Final[tuple[tuple[frozenset[str], re.Pattern[str], LazyString], ...]] = (
+    (
+        frozenset({"content_viewed", "request_cancelled", "request_deleted"}),
+        re.compile("of (?P<name>.*)"),
+        _("of {name}"),
+    ),
+    (frozenset({"session_ended"}), re.compile("all"), _("all of them")),
+    (frozenset({"session_ended"}), re.compile("(?P<n>[0-9]+) others"), _("{n} others")),
+    (frozenset({"login_refused"}), re.compile("disabled"), _("the account is disabled")),
+    (frozenset({"test_run"}), re.compile("schedule (?P<name>.*)"), _("by the schedule {name}")),
+)
+"""Details that are more than names and numbers: of which kinds of entry, how they are written down, and their words."""
+
+
+def audit_detail(kind: str, detail: str) -> str:
+    """The detail of an entry of the audit log in the reader's language, as far as it is not names and numbers."""
+    if kind in ("user_added", "user_role") and detail in ROLES:
+        return str(ROLES[detail])
+    for kinds, written, told in AUDIT_DETAILS:
+        if kind in kinds and (found := written.fullmatch(detail)):
+            text = str(told)
+            for name, value in found.groupdict().items():
+                text = text.replace(f"{{{name}}}", value)
+            return text
+    return str(BY_CODE.get(detail, detail))
 
 
 def explain(error: SpacesError) -> str:

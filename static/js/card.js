@@ -3,7 +3,7 @@ import { copyFrom } from "./clipboard.js";
 import { facts } from "./facts.js";
 import { attached, returned } from "./files.js";
 import { ask } from "./live.js";
-import { note, why } from "./notes.js";
+import { note, stateOf, why } from "./notes.js";
 import { rendered } from "./rich.js";
 import { moment, span } from "./spans.js";
 import { words } from "./words.js";
@@ -49,10 +49,10 @@ export class Card {
 
   show(status) {
     if (this.over && !isOver(status)) return; // a late answer never takes back an end
-    const news = this.status ? this.status.status !== status.status : this.fresh;
+    const news = this.status ? stateOf(this.status) !== stateOf(status) : this.fresh;
     this.status = status;
-    this.part.state.textContent = words(status.status);
-    this.part.state.className = `state state-${status.status}`;
+    this.part.state.textContent = words(stateOf(status));
+    this.part.state.className = `state state-${stateOf(status)}`;
     this.part.note.textContent = note(status);
     this.showProgress(status);
     this.showResult(status);
@@ -63,7 +63,7 @@ export class Card {
     if (this.made) this.mount();
     if (this.over) clearInterval(this.timer);
     if (this.over && (news || this.whole)) this.tellOver();
-    if (news) announce(`${words(status.status)}: ${this.prompt.slice(0, 80)}`);
+    if (news && stateOf(status) !== "handed_out") announce(`${words(stateOf(status))}: ${this.prompt.slice(0, 80)}`);
   }
 
   /** It is over, and the person is looking at it: the bell need not ring for it. */
@@ -73,7 +73,7 @@ export class Card {
   }
 
   showProgress(status) {
-    const running = status.status === "processing";
+    const running = stateOf(status) === "processing";
     const known = running && status.progress > 0; // a worker that says nothing of it begins with 0
     this.part.progress.hidden = !running;
     if (known) this.part.meter.value = status.progress; else this.part.meter.removeAttribute("value");
@@ -129,7 +129,7 @@ export class Card {
   showTime() {
     const { status } = this;
     if (!status) return;
-    const running = this.over || status.status === "processing";
+    const running = this.over || stateOf(status) === "processing";
     const began = Date.parse((running && (status.started_at ?? status.dispatched_at)) || status.queued_at);
     const seconds = Math.max(0, ((this.over ? Date.parse(status.finished_at) : Date.now()) - began) / 1000);
     const key = this.over ? "took" : running ? "running" : "waiting";

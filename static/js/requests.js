@@ -1,5 +1,6 @@
 // The list of one's requests: the states of those still open stay true.
 import { Live } from "./live.js";
+import { stateOf } from "./notes.js";
 import { words } from "./words.js";
 
 const open = new Map([...document.querySelectorAll("[data-open]")].map((row) => [row.dataset.open, row]));
@@ -8,8 +9,8 @@ const TERMINAL = new Set(["completed", "failed", "cancelled"]);
 function show(id, status) {
   const pill = open.get(id)?.querySelector(".state");
   if (!pill) return;
-  pill.textContent = words(status.status);
-  pill.className = `state state-${status.status}`;
+  pill.textContent = words(stateOf(status));
+  pill.className = `state state-${stateOf(status)}`;
   if (TERMINAL.has(status.status)) open.delete(id);
 }
 

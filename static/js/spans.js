@@ -3,6 +3,7 @@ import { words } from "./words.js";
 
 /** `seconds` in words; `digits` behind the point where it is a matter of seconds. */
 export function span(seconds, digits = 0) {
+  if (digits && seconds < 0.1) return words("instant");
   if (seconds < 90) return words("seconds", { n: seconds.toFixed(digits) });
   const minutes = Math.round(seconds / 60);
   if (minutes < 90) return words("minutes", { n: minutes });

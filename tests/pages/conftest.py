@@ -19,7 +19,7 @@ WORKER = """
 import sys
 from project.worker import Result, Worker
 {body}
-Worker(handler, host=sys.argv[1], space=sys.argv[2], capacity=1).run()
+Worker(handler, host=sys.argv[1], space=sys.argv[2], capacity=globals().get("CAPACITY", 1)).run()
 """
 
 
@@ -60,7 +60,7 @@ def page(open_page: OpenPage, site: LiveSite) -> Page:
 
 @pytest.fixture
 def start_worker(tmp_path: Path) -> Iterator[StartWorker]:
-    """``start_worker(site, space, body)``: a worker process whose code ``body`` defines ``handler(job)``."""
+    """``start_worker(site, space, body)``: a worker whose ``body`` defines ``handler(job)``, and may set CAPACITY."""
     started: list[Process] = []
 
     def start(site: LiveSite, space_id: str, name: str, body: str) -> Process:

@@ -15,6 +15,7 @@ from tests.pages.conftest import OpenPage, StartWorker, log_in
 pytestmark = pytest.mark.slow
 ECHO = 'def handler(job): return {"text_output": job.prompt}'
 HELD = "def handler(job):\n    job.progress(0.4, 'reading')\n    while not job.cancelled: job.sleep(0.05)\n"
+DEEP = f"CAPACITY = 3\n{HELD}"
 MEASURED = """
 def handler(job):
     while job.prompt == "hold" and not job.cancelled: job.sleep(0.05)
@@ -140,7 +141,7 @@ def test_finished_request_is_asked_for_no_more(site: LiveSite, start_worker: Sta
     page.add_init_script(COUNT_STREAMS)
 
     def note(request: Request) -> None:
-        if not request.url.endswith(("/websockets/stream", "/inbox/read")):  # the bell's own
+        if not request.url.endswith(("/websockets/stream", "/inbox", "/inbox/read")):  # the bell's own
             asked.append(request.url)
 
     page.goto(f"{site.host}{href}")
@@ -239,6 +240,31 @@ def test_waiting_is_estimated_from_earlier_runs(site: LiveSite, start_worker: St
     note = page.locator(".request", has_text="behind it").locator(".request-note")
     expect(note).to_have_text(re.compile(r"^Place 1 in the queue · about (\d+ s|\d+ s to \d+ s) to go$"))
     page.locator(".request", has_text="hold").get_by_role("button", name="Cancel").click()
+
+
+def test_what_waits_at_the_worker_does_not_look_as_if_it_ran(
+    site: LiveSite, start_worker: StartWorker, page: Page
+) -> None:
+    space_id = site.make_space("Deep")
+    prompts = ("first in depth", "second in depth", "third in depth")
+    start_worker(site, space_id, "Deep", DEEP)
+    eventually(lambda: site.connected(space_id))
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    for prompt in prompts:
+        ask(page, prompt)
+    first, second, third = (page.locator(".request", has_text=prompt) for prompt in prompts)
+    expect(first.locator(".state")).to_have_text("Running", timeout=10000)
+    for waiting, note in ((second, "waiting there for 1 other"), (third, "waiting there for 2 others")):
+        expect(waiting.locator(".state")).to_have_text("At the worker", timeout=10000)
+        expect(waiting.locator(".request-note")).to_have_text(note)
+        expect(waiting.locator(".request-time")).to_contain_text("waiting ")
+        expect(waiting.locator(".request-progress")).to_be_hidden()
+    page.goto(f"{site.host}/requests")
+    expect(page.locator(".rows li", has_text=prompts[2]).locator(".state")).to_have_text("At the worker")
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    first.get_by_role("button", name="Cancel").click()
+    expect(second.locator(".state")).to_have_text("Running", timeout=10000)
+    expect(third.locator(".request-note")).to_have_text("waiting there for 1 other", timeout=10000)
 
 
 def test_request_is_taken_once_when_its_answer_was_lost(site: LiveSite, start_worker: StartWorker, page: Page) -> None:

@@ -229,6 +229,26 @@ def test_an_estimate_is_learnt_from_recent_runs(site: LiveSite, connect: Connect
     assert 0 <= low <= high
 
 
+def test_what_was_handed_out_tells_how_many_are_before_it_until_it_begins(
+    site: LiveSite, connect: Connect, user: requests.Session
+) -> None:
+    space_id = site.make_space("At hand")
+    worker = connect()
+    worker.register("At hand", **v2("w", capacity=3))
+    ids = [send(site, user, space_id).json()["request_id"] for _ in range(3)]
+    handed = {request["request_id"]: request for request in (worker.next(), worker.next(), worker.next())}
+
+    def told() -> list[tuple[bool, int | None]]:
+        found = [site.status(user, request_id) for request_id in ids]
+        return [(one["started_at"] is not None, one["ahead"]) for one in found if one["status"] == "processing"]
+
+    eventually(lambda: told() == [(False, 0), (False, 1), (False, 2)])
+    assert worker.call("heartbeat", {"in_flight": [{**held(handed[ids[0]]), "started": True}]})["ok"]
+    eventually(lambda: told() == [(True, None), (False, 1), (False, 2)])
+    assert worker.call("inference_result", {**held(handed[ids[0]]), "status": "completed", "result": {}})["ok"]
+    eventually(lambda: told() == [(False, 0), (False, 1)])
+
+
 def test_the_queue_is_as_it_is_when_a_request_has_just_ended(
     site: LiveSite, connect: Connect, user: requests.Session
 ) -> None:

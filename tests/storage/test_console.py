@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from project.core.calls import Call, Outcome, Search, Statistics
+from project.core.calls import Call, Minute, Outcome, Reason, Search, Statistics
 from project.core.commands import Claim, Finish, Submit
 from project.core.notices import EVERYBODY, Notice
 from project.core.runs import LoadRun, LoadSchedule, LoadTarget, Step, Template
@@ -79,7 +79,16 @@ def test_statistics_are_nearest_ranks(store: Store) -> None:
     )
     assert store.calls.statistics(since=1000.0, until=2000.0, tests=True)[0].count == 21
     assert store.calls.statistics(since=1021.0, until=1021.5, tests=False)[0].name == "other"
-    assert store.calls.minutes(since=1000.0, until=1030.0) == {16: (19, 0), 17: (4, 2)}
+    assert store.calls.minutes(since=1000.0, until=1030.0) == {16: Minute(19, 0, 0), 17: Minute(3, 2, 1)}
+    store.calls.add(call(24, outcome=Outcome.TIMEOUT, code="rpc_timeout", test_id="t"))
+    store.calls.add(call(25, method="other", outcome=Outcome.REMOTE_ERROR))
+    store.calls.add(call(26, method="other", outcome=Outcome.TIMEOUT, code="rpc_timeout"))
+    assert store.calls.reasons(since=1000.0, until=2000.0) == (
+        Reason("rpc", "other", "remote_error", 2, 1025.0),
+        Reason("rpc", "nope", "unknown_method", 1, 1022.0),
+        Reason("rpc", "other", "rpc_timeout", 1, 1026.0),
+    )
+    assert store.calls.reasons(since=1000.0, until=1021.5) == (Reason("rpc", "other", "remote_error", 1, 1021.0),)
 
 
 def test_retention_takes_tests_first(store: Store) -> None:
@@ -138,7 +147,9 @@ def test_requests_of_the_relay_beside_them(store: Store) -> None:
     assert store.calls.worker_statistics(since=106.0, until=200.0) == workers[1:]
     space = store.calls.space_statistics(since=0.0, until=200.0)[0]
     assert (space.name, space.count, space.failures, space.p50_ms, space.p95_ms) == ("s", 2, 1, 5000.0, 6000.0)
-    assert store.calls.minutes(since=0.0, until=200.0) == {1: (2, 1)}
+    assert store.calls.minutes(since=0.0, until=200.0) == {1: Minute(2, 1)}
+    assert store.calls.reasons(since=0.0, until=200.0) == (Reason("relay", "s", "worker_error", 1, 106.0),)
+    assert store.calls.reasons(since=0.0, until=106.0) == ()
 
 
 def test_notices_are_read_by_each_for_himself(store: Store) -> None:

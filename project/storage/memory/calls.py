@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from project.core.calls import Call, Outcome, Relayed, Search, Statistics, rank
+from project.core.calls import Call, Minute, Outcome, Reason, Relayed, Search, Statistics, rank
 from project.core.model import Request
 from project.core.states import Status
 from project.storage.words import words_of
@@ -54,16 +54,38 @@ class MemoryCalls:
             and call.outcome is not Outcome.UNKNOWN_METHOD
         )
 
-    def minutes(self, *, since: float, until: float) -> Mapping[int, tuple[int, int]]:
+    def minutes(self, *, since: float, until: float) -> Mapping[int, Minute]:
         """See the port."""
-        ended = [(call.at, call.outcome is not Outcome.SUCCESS) for call in self._all()]
-        ended += [(at, request.status is Status.FAILED) for request, at in self._ended(since, until)]
-        found: dict[int, tuple[int, int]] = {}
-        for at, failed in ended:
+        ended = [
+            (call.at, Minute(tests=1) if call.test_id else Minute(1, int(call.outcome is not Outcome.SUCCESS)))
+            for call in self._all()
+        ]
+        ended += [
+            (at, Minute(tests=1) if request.test_id else Minute(1, int(request.status is Status.FAILED)))
+            for request, at in self._ended(since, until)
+        ]
+        found: dict[int, Minute] = {}
+        for at, told in ended:
             if since <= at < until:
-                count, failures = found.get(int(at // 60), (0, 0))
-                found[int(at // 60)] = (count + 1, failures + failed)
+                found[int(at // 60)] = found.get(int(at // 60), Minute()) + told
         return found
+
+    def reasons(self, *, since: float, until: float) -> tuple[Reason, ...]:
+        """See the port."""
+        failed = [
+            (("rpc", call.method, call.code or call.outcome.value), call.at)
+            for call in self._all()
+            if since <= call.at < until and call.outcome is not Outcome.SUCCESS and call.test_id is None
+        ]
+        failed += [
+            (("relay", request.space_id, request.code or request.status.value), at)
+            for request, at in self._ended(since, until)
+            if request.status is Status.FAILED and request.test_id is None
+        ]
+        counts = Counter(key for key, _at in failed)
+        last = {key: max(at for other, at in failed if other == key) for key in counts}
+        found = [Reason(*key, count, last[key]) for key, count in counts.items()]
+        return tuple(sorted(found, key=lambda one: (-one.count, one.name, one.code)))
 
     def prune(self, *, before: float, most: int, most_tests: int) -> int:
         """See the port."""

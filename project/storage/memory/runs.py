@@ -87,13 +87,15 @@ class MemoryRuns:
             self._schedules[due.id] = due.moved_on(now)
             return self._schedules[due.id]
 
-    def note_schedule(self, schedule_id: str, *, run_id: str | None, error: str | None) -> None:
+    def note_schedule(
+        self, schedule_id: str, *, run_id: str | None, error: str | None, code: str | None = None
+    ) -> None:
         """See the port."""
         with self._lock:
             before = self._schedules.get(schedule_id)
             if before is not None:
                 self._schedules[schedule_id] = replace(
-                    before, last_run_id=run_id or before.last_run_id, last_error=error
+                    before, last_run_id=run_id or before.last_run_id, last_error=error, last_code=code
                 )
 
     def remove_schedule(self, schedule_id: str) -> bool:

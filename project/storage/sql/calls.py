@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from project.core.calls import Call, Outcome, Relayed, Search, Statistics
+from project.core.calls import Call, Minute, Outcome, Reason, Relayed, Search, Statistics
 from project.core.states import TERMINAL, Status
 from project.storage.sql import console_schema, schema
 from project.storage.sql.lane import Lane, Work
@@ -66,21 +66,37 @@ class SqlCalls:
         failed = sa.case((_C.c.outcome != Outcome.SUCCESS.value, 1), else_=0)
         return self._grouped((_C.c.method,), _C.c.duration_ms, failed, _C.c.at, where)
 
-    def minutes(self, *, since: float, until: float) -> Mapping[int, tuple[int, int]]:
+    def minutes(self, *, since: float, until: float) -> Mapping[int, Minute]:
         """See the port."""
-        failed = sa.case((_C.c.outcome != Outcome.SUCCESS.value, 1), else_=0)
-        lost = sa.case((_R.c.status == Status.FAILED.value, 1), else_=0)
+        failed = _C.c.outcome != Outcome.SUCCESS.value
+        lost = _R.c.status == Status.FAILED.value
 
-        def read(connection: sa.Connection) -> dict[int, tuple[int, int]]:
-            found: dict[int, tuple[int, int]] = {}
-            for at, wrong in ((_C.c.at, failed), (_R.c.finished_at, lost)):
-                query = _by_minute(_minute(at, connection.dialect.name), at, wrong, since, until)
-                for minute, count, failures in connection.execute(query):
-                    before = found.get(int(minute), (0, 0))
-                    found[int(minute)] = (before[0] + count, before[1] + failures)
+        def read(connection: sa.Connection) -> dict[int, Minute]:
+            found: dict[int, Minute] = {}
+            for table, at, wrong in ((_C, _C.c.at, failed), (_R, _R.c.finished_at, lost)):
+                minute, real = _minute(at, connection.dialect.name), table.c.test_id.is_(None)
+                query = _by_minute(minute, at, real, wrong, since, until)
+                for minute, count, failures, everything in connection.execute(query):
+                    told = Minute(int(count), int(failures), int(everything) - int(count))
+                    found[int(minute)] = found.get(int(minute), Minute()) + told
             return found
 
         return self._reader.call(read)
+
+    def reasons(self, *, since: float, until: float) -> tuple[Reason, ...]:
+        """See the port."""
+        failed = [_C.c.at >= since, _C.c.at < until, _C.c.outcome != Outcome.SUCCESS.value, _C.c.test_id.is_(None)]
+        lost = [_R.c.finished_at >= since, _R.c.finished_at < until, _R.c.status == Status.FAILED.value]
+        lost.append(_R.c.test_id.is_(None))
+        queries = {
+            "rpc": _by_reason(_C.c.method, sa.func.coalesce(_C.c.code, _C.c.outcome), _C.c.at, failed),
+            "relay": _by_reason(_R.c.space_id, sa.func.coalesce(_R.c.code, _R.c.status), _R.c.finished_at, lost),
+        }
+
+        def read(connection: sa.Connection) -> list[Reason]:
+            return [Reason(source, *row) for source, query in queries.items() for row in connection.execute(query)]
+
+        return tuple(sorted(self._reader.call(read), key=lambda one: (-one.count, one.name, one.code)))
 
     def prune(self, *, before: float, most: int, most_tests: int) -> int:
         """See the port."""
@@ -170,13 +186,19 @@ def _statistics(
     return Statistics(name, count, int(failures), float(p50_ms), float(p95_ms), last_at, part)
 
 
+def _by_reason(name: Any, code: Any, at: Any, where: list[Any]) -> Any:
+    return sa.select(name, code, sa.func.count(), sa.func.max(at)).where(*where).group_by(name, code)
+
+
 def _minute(at: Any, dialect: str) -> Any:
     # Not every SQLite has floor(x); there, round(x - 0.5) is the same. Elsewhere halves go to the even side.
     return (sa.func.round(at / 60.0 - 0.5) if dialect == "sqlite" else sa.func.floor(at / 60.0)).label("minute")
 
 
-def _by_minute(minute: Any, at: Any, failed: Any, since: float, until: float) -> Any:
-    return sa.select(minute, sa.func.count(), sa.func.sum(failed)).where(at >= since, at < until).group_by("minute")
+def _by_minute(minute: Any, at: Any, real: Any, failed: Any, since: float, until: float) -> Any:
+    sums = (sa.func.sum(sa.case((what, 1), else_=0)) for what in (real, sa.and_(real, failed)))
+    counted = (*sums, sa.func.count())
+    return sa.select(minute, *counted).where(at >= since, at < until).group_by("minute")
 
 
 def _contains(column: Any, text: str) -> Any:

@@ -139,7 +139,9 @@ class SqlRuns:
 
         return self._writer.call(apply)
 
-    def note_schedule(self, schedule_id: str, *, run_id: str | None, error: str | None) -> None:
+    def note_schedule(
+        self, schedule_id: str, *, run_id: str | None, error: str | None, code: str | None = None
+    ) -> None:
         """See the port."""
 
         def apply(connection: sa.Connection) -> None:
@@ -147,7 +149,8 @@ class SqlRuns:
             row = connection.execute(query).one_or_none()
             if row is not None:
                 before = _schedule(row)
-                _keep(connection, replace(before, last_run_id=run_id or before.last_run_id, last_error=error))
+                last = run_id or before.last_run_id
+                _keep(connection, replace(before, last_run_id=last, last_error=error, last_code=code))
 
         self._writer.call(apply)
 

@@ -1,7 +1,7 @@
 // One call in full: what was sent, what came back, and the way to call it again.
 import { api } from "../api/index.mjs";
 import { words } from "../words.js";
-import { byId, make, ms, outcome, pretty, when } from "./dom.js";
+import { byId, make, ms, outcome, pretty, when, why } from "./dom.js";
 
 const dialog = byId("call");
 let shown = null;
@@ -27,8 +27,11 @@ export async function openCall(id) {
   byId("call-note").textContent = "";
   byId("call-facts").replaceChildren(
     ...fact("l_outcome", outcome(call)), ...fact("l_took", ms(call.duration_ms)), ...fact("l_when", when(call.at)), ...fact("l_who", call.caller),
-    ...fact("l_error", call.error), ...fact("l_code", call.code && make("code", {}, call.code)), ...fact("l_field", call.field && make("code", {}, call.field)),
+    ...fact("l_field", call.field && make("code", {}, call.field)),
     ...fact("l_id", make("code", {}, call.id)), ...fact("l_test", call.test_id), ...fact("l_replay", call.replay_of));
+  const error = byId("call-error");
+  error.replaceChildren(...why(call));
+  error.hidden = !call.code && !call.error;
   byId("call-params").textContent = pretty(call.params);
   byId("call-response").textContent = pretty(call.response);
   showTrace(byId("call-trace"), call.trace);

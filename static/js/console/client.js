@@ -2,7 +2,7 @@
 import { api } from "../api/index.mjs";
 import { words } from "../words.js";
 import { showTrace } from "./call.js";
-import { byId, count, make, pretty } from "./dom.js";
+import { byId, count, icon, make, pretty, why } from "./dom.js";
 import { read } from "./schema.js";
 
 const method = byId("test-method");
@@ -32,12 +32,12 @@ function showResult(said) {
   byId("test-result").hidden = false;
   const badge = byId("test-badge");
   badge.className = `state ${said.success ? "state-completed" : "state-failed"}`;
-  badge.textContent = said.success ? `✓ ${words("succeeded")}` : `✗ ${words("did_fail")}`;
+  badge.replaceChildren(icon(said.success ? "check_circle" : "error"), words(said.success ? "succeeded" : "did_fail"));
   byId("test-duration").textContent = said.duration_ms === undefined ? "" : words("took", { n: count(said.duration_ms) });
   byId("test-correlation").textContent = said.correlation_id ?? "–";
   const error = byId("test-error");
   error.hidden = said.success;
-  error.textContent = [words(`o_${said.outcome}`), said.field, said.error].filter(Boolean).join(" · ");
+  if (!said.success) error.replaceChildren([words(`o_${said.outcome}`), said.field].filter(Boolean).map((part) => `${part} · `).join(""), ...why(said));
   byId("test-response").textContent = pretty(said.success ? said.response : said);
   byId("test-response").hidden = false;
   showTrace(byId("test-trace"), said.trace);

@@ -20,8 +20,21 @@ export function make(tag, attributes = {}, ...children) {
 }
 
 /** A cell of a table; `label` names it on a phone, where there is no head. */
-export const cell = (label, ...children) => make("td", { "data-label": words(label) }, make("span", { class: "cell" }, ...children));
+export const cell = (label, ...children) => make("td", { "data-label": words(label) ?? label }, make("span", { class: "cell" }, ...children));
+/** A cell that is a number, or as short: it is never broken, and stands with the others of its column. */
+export const number = (label, ...children) => { const made = cell(label, ...children); made.className = "cell-number"; return made; };
 export const head = (...children) => make("th", { scope: "row" }, ...children);
+
+/** A drawing of static/icons.svg, beside words that say the same. */
+export function icon(name) {
+  const space = "http://www.w3.org/2000/svg";
+  const drawing = document.createElementNS(space, "svg");
+  const use = document.createElementNS(space, "use");
+  for (const [key, value] of [["class", "icon"], ["viewBox", "0 0 24 24"], ["aria-hidden", "true"]]) drawing.setAttribute(key, value);
+  use.setAttribute("href", `${byId("strings").dataset.icons}#${name}`);
+  drawing.append(use);
+  return drawing;
+}
 
 /** Show rows, or one that says that there are none. Nothing is touched when nothing has changed. */
 export function fill(body, rows, none = "none") {
@@ -45,5 +58,19 @@ export function when(iso) {
 }
 
 export const outcome = (entry) => make("span", { class: `state ${entry.ok === true ? "state-completed" : entry.ok === false ? "state-failed" : "state-queued"}` }, words(`o_${entry.outcome}`) ?? entry.outcome);
+
+/** A code of an error in the reader's words; the code itself for one that the site does not know. */
+export const meaning = (code) => words(`why_${code}`) ?? words(`o_${code}`) ?? code;
+
+/** Errors of which our own words do not tell everything: what was said there belongs to them. */
+const SAID_THERE = new Set(["worker_error", "handler_crashed", "transfer_failed", "remote_error", "invalid_params", "invalid_field", "internal_error", "generator_ended", "generator_not_started"]);
+
+/** Why it failed, in the reader's words, with what was said there, and its code; nothing for what did not fail. */
+export function why({ code, error }) {
+  if (!code) return error ? [error] : [];
+  const known = words(`why_${code}`);
+  const said = error && (!known || SAID_THERE.has(code)) ? make("span", { class: "said" }, error) : "";
+  return [known ?? "", known && said ? " " : "", said, " ", make("code", { class: "why-code" }, code)];
+}
 
 export const pretty = (value) => JSON.stringify(value, null, 2) ?? "";

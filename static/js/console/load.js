@@ -1,8 +1,8 @@
 // The load tester: start, follow, stop; the history of runs, comparison, baselines, schedules.
 import { api } from "../api/index.mjs";
 import { words } from "../words.js";
-import { byId, cell, count, fill, head, make, ms, when } from "./dom.js";
-import { showCallsOf } from "./log.js";
+import { byId, cell, count, fill, head, make, ms, number, when, why } from "./dom.js";
+import { showLogOf } from "./log.js";
 import { drawCharts } from "./overview.js";
 
 const FOLLOW_MS = 500;
@@ -12,6 +12,10 @@ const stopButton = byId("stop-load-test");
 let following = null;
 let compared = [];
 let runs = [];
+
+/** How the generator names what it was answered, as the outcome that it is. */
+const OUTCOMES = { http_400: "invalid_params", http_500: "internal_error", http_502: "remote_error", http_503: "unavailable", http_504: "timeout", timeout: "timeout" };
+const kindOf = (kind) => words(`o_${OUTCOMES[kind]}`) ?? kind;
 
 const say = (error) => words(`why_${error.body?.code}`) ?? error.body?.error ?? words("unreachable");
 
@@ -73,7 +77,7 @@ function showProgress(status, report) {
   const { result } = report;
   const more = [words("load_more", { a: count(result.p50_ms), b: count(result.p95_ms), c: count(result.p99_ms), d: count(status.elapsed_time), e: status.test_id })];
   if (report.mode === "stress") more.push(words("step", { n: report.steps.length, m: 8, k: report.steps.at(-1)?.concurrency ?? 0 }));
-  const reasons = Object.entries(result.errors).map(([kind, number]) => `${kind}: ${count(number)}`);
+  const reasons = Object.entries(result.errors).map(([kind, often]) => `${kindOf(kind)}: ${count(often)}`);
   byId("load-more").textContent = [...more, ...reasons].join(" · ");
 }
 
@@ -110,8 +114,8 @@ function row(run) {
   return make("tr", { "data-run": run.test_id },
     cell("l_compare", make("input", { type: "checkbox", class: "form-check-input", value: run.test_id, checked: compared.includes(run.test_id), "aria-label": `${words("l_compare")} ${run.test_id}`, change: (event) => choose(run.test_id, event.target.checked) })),
     head(make("button", { type: "button", class: "link-button", click: () => showReport(run.test_id) }, run.test_id), " ", when(run.started_at)),
-    cell("l_method", run.method, run.mode === "stress" ? " (stress)" : ""), cell("l_requests", `${count(result.done)}/${count(run.total_requests)} × ${run.concurrency}`),
-    cell("l_failed", count(result.failed)), cell("l_avg", ms(result.avg_ms)), make("td", { "data-label": "p95" }, make("span", { class: "cell" }, ms(result.p95_ms))), cell("l_rps", count(result.rps)),
+    cell("l_method", run.method, run.mode === "stress" ? " (stress)" : ""), number("l_requests", `${count(result.done)}/${count(run.total_requests)} × ${run.concurrency}`),
+    number("l_failed", count(result.failed)), number("l_avg", ms(result.avg_ms)), number("p95", ms(result.p95_ms)), number("l_rps", count(result.rps)),
     cell("l_state", ...stateOf(run)));
 }
 
@@ -153,13 +157,13 @@ async function showReport(id) {
   const button = (key, click) => make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click }, words(key));
   const baseline = async () => { await act(() => api.ipcTestLoadRunsBaselineCreate(id, { chosen: !run.baseline })); showReport(id); };
   const remove = async () => { await act(() => api.ipcTestLoadRunsDestroy(id)); byId("comparison").hidden = true; };
-  const reasons = Object.entries(run.result.errors).map(([kind, number]) => make("li", {}, make("code", {}, kind), count(number)));
+  const reasons = Object.entries(run.result.errors).map(([kind, often]) => make("li", {}, make("span", {}, kindOf(kind), " ", make("code", { class: "why-code" }, kind)), count(often)));
   const steps = run.steps.length < 2 ? [] : [
     chart(`run/${encodeURIComponent(id)}`, words("report")),
     make("ul", { class: "plain" }, ...run.steps.map((step) => make("li", {}, `${words("at_once")}: ${step.concurrency}`, make("span", {}, `${count(step.rps)}/s · p95 ${ms(step.p95_ms)} · ${words("l_failed")} ${count(step.failed)}`))))];
-  open(numbers(words("report"), run), make("p", {}, ...stateOf(run)), run.error ? make("p", { class: "request-error" }, run.error) : null ?? "",
+  open(numbers(words("report"), run), make("p", {}, ...stateOf(run)), run.error ? make("p", { class: "request-error" }, ...why(run)) : "",
     reasons.length ? make("ul", { class: "plain" }, ...reasons) : "", ...steps, make("pre", { class: "code", tabindex: "0" }, JSON.stringify(run.params, null, 2)),
-    make("div", { class: "filter-row" }, button("see_log", () => showCallsOf(id)), button(run.baseline ? "no_baseline" : "make_baseline", baseline), run.state === "running" ? "" : button("remove", remove)));
+    make("div", { class: "filter-row" }, button("see_log", () => showLogOf({ test_id: id })), button(run.baseline ? "no_baseline" : "make_baseline", baseline), run.state === "running" ? "" : button("remove", remove)));
   drawCharts(byId("comparison"));
 }
 
@@ -179,7 +183,7 @@ function showSchedules(schedules) {
   list.dataset.was = text;
   list.replaceChildren(...schedules.map((one) => make("li", {},
     make("span", {}, make("strong", {}, one.name), ` ${one.method} · ${count(one.total_requests)} × ${one.concurrency} · `, ...words("next", { n: "\n" }).split("\n").flatMap((part, at) => (at ? [when(one.next_at), part] : [part])),
-      one.last_run_id ? ` · ${words("last_run", { n: one.last_run_id })}` : "", one.last_error ? make("span", { class: "field-error" }, ` ${one.last_error}`) : ""),
+      one.last_run_id ? ` · ${words("last_run", { n: one.last_run_id })}` : "", one.last_error ? make("span", { class: "field-error" }, " ", ...why({ code: one.last_code, error: one.last_error })) : ""),
     make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click: () => act(() => api.ipcTestLoadSchedulesDestroy(one.id)) }, words("remove")))));
 }
 

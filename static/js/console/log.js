@@ -1,7 +1,8 @@
 // The tab Recent Requests: method calls and requests to spaces beside each other, by filters.
 import { api } from "../api/index.mjs";
+import { words } from "../words.js";
 import { openCall } from "./call.js";
-import { byId, cell, fill, head, make, ms, outcome, when } from "./dom.js";
+import { byId, cell, fill, head, icon, make, ms, number, outcome, when, why } from "./dom.js";
 
 const form = byId("filters");
 let until = null;
@@ -14,14 +15,29 @@ function query() {
   return given;
 }
 
+/** Requests that failed through no answer of a model can be had done again, each once. */
+function retry(entry) {
+  const retriable = byId("strings").dataset.retriable.split(" ");
+  if (entry.source !== "relay" || !retriable.includes(entry.code)) return [];
+  const again = async (event) => {
+    const button = event.currentTarget;
+    button.disabled = true;
+    const answer = await fetch(`/admin/dead-letters/${entry.id}/retry`, { method: "POST", headers: { Accept: "application/json" } }).catch(() => null);
+    const said = await answer?.json().catch(() => null);
+    if (said?.success) button.replaceWith(make("a", { href: `/requests/${said.request_id}` }, words("retried")));
+    else button.replaceWith(words(`why_${said?.code}`) ?? said?.error ?? words("unreachable"));
+  };
+  return [" ", make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click: again }, icon("replay"), " ", words("retry"), make("span", { class: "visually-hidden" }, ` ${entry.id}`))];
+}
+
 function row(entry) {
   const open = entry.source === "rpc"
     ? make("button", { type: "button", class: "link-button", click: () => openCall(entry.id) }, when(entry.at))
     : make("a", { href: `/requests/${entry.id}` }, when(entry.at));
   return make("tr", { "data-id": entry.id, "data-source": entry.source },
-    head(open), cell("l_method", entry.method), cell("l_outcome", outcome(entry)), cell("l_took", ms(entry.duration_ms)),
+    head(open), cell("l_method", entry.method, ...(entry.test_id ? [" ", make("span", { class: "state state-plain" }, words("l_test"))] : [])), cell("l_outcome", outcome(entry)), number("l_took", ms(entry.duration_ms)),
     cell("l_who", entry.caller, entry.worker ? ` → ${entry.worker}` : ""),
-    cell("l_error", entry.error ?? "", entry.code ? make("code", {}, ` ${entry.code}`) : ""));
+    cell("l_error", ...why(entry), ...retry(entry)));
 }
 
 export async function showLog() {
@@ -39,10 +55,10 @@ function turn(to) {
   document.dispatchEvent(new Event("console:refresh"));
 }
 
-/** Show the calls of one load test. */
-export function showCallsOf(testId) {
+/** Show what matches these filters, by their names in the form, and nothing else. */
+export function showLogOf(filters) {
   form.reset();
-  byId("filter-test").value = testId;
+  for (const [name, value] of Object.entries(filters)) form.elements[name].value = value;
   until = null;
   document.dispatchEvent(new CustomEvent("console:tab", { detail: "requests" }));
 }

@@ -1,6 +1,8 @@
 // The tab Overview: how the site is just now.
 import { words } from "../words.js";
-import { byId, cell, count, fill, head, make, ms } from "./dom.js";
+import { byId, cell, count, fill, head, icon, make, meaning, ms, number, when } from "./dom.js";
+import { showLogOf } from "./log.js";
+import { before, verdict } from "./verdict.js";
 
 const CHARTS_MS = 10000;
 let drawn = 0;
@@ -16,7 +18,9 @@ function showHealth(parts) {
   for (const { name, ok, detail } of parts) {
     const item = document.querySelector(`[data-health="${name}"]`);
     item.className = ok ? "is-good" : "is-bad";
-    item.querySelector("[data-part=state]").textContent = words(ok ? "ok" : "bad");
+    const state = item.querySelector("[data-part=state]");
+    if (state.dataset.ok !== String(ok)) state.replaceChildren(icon(ok ? "check_circle" : "error"), words(ok ? "ok" : "bad"));
+    state.dataset.ok = ok;
     item.querySelector("[data-part=detail]").textContent = details[name](detail);
   }
 }
@@ -33,26 +37,25 @@ function showNumbers({ minutes, served }) {
   for (const [name, value] of Object.entries(numbers)) document.querySelector(`[data-number="${name}"]`).textContent = count(value);
 }
 
-/** What was before, and whether that is better or worse. */
-export function verdict(one) {
-  const kind = { worse: "state-failed", better: "state-completed", same: "state-cancelled", unknown: "state-cancelled" }[one.verdict];
-  return make("span", { class: `state ${kind}` }, words(one.verdict));
+/** What failed in the last hour and why; each leads to its entries in the log. */
+function showReasons(reasons) {
+  fill(byId("overview-reasons"), reasons.map((one) => make("tr", {},
+    head(meaning(one.code), " ", make("code", { class: "why-code" }, one.code)), cell("l_method", one.name), number("l_count", count(one.count)), number("l_last", when(one.last)),
+    cell("l_log", make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click: () => showLogOf({ outcome: "failure", source: one.source, method: one.filter, text: one.code }) },
+      words("show_them"), make("span", { class: "visually-hidden" }, ` ${one.name} ${one.code}`))))), "nothing_failed");
 }
-
-export const before = (one) => (one.before ? words("before", { n: ms(one.before.p95_ms), m: count(one.before.failures), k: count(one.before.count) }) : words("never"));
 
 function showWorkers(workers) {
   fill(byId("overview-workers"), workers.map((one) => make("tr", {},
-    head(one.part), cell("l_space", one.name), cell("l_requests", count(one.count)), cell("l_failed", count(one.failures)),
-    make("td", { "data-label": "p50" }, make("span", { class: "cell" }, ms(one.p50_ms))), make("td", { "data-label": "p95" }, make("span", { class: "cell" }, ms(one.p95_ms))),
-    cell("l_before", before(one), one.before ? " " : "", one.before ? verdict(one) : ""))));
+    head(one.part), cell("l_space", one.name), number("l_requests", count(one.count)), number("l_failed", one.failures ? make("strong", { class: "is-failed" }, count(one.failures)) : "0"),
+    number("p50", ms(one.p50_ms)), number("p95", ms(one.p95_ms)), cell("l_before", before(one)), cell("l_verdict", verdict(one)))));
 }
 
 function showSpaces(served) {
   fill(byId("overview-spaces"), served.map((one) => make("tr", {},
     head(make("a", { href: `/ai_project/${one.space_id}` }, one.name)),
     cell("l_connected", one.workers.length ? one.workers.map((worker) => worker.worker_id + (worker.draining ? ` (${words("draining")})` : "")).join(", ") : words("no_worker")),
-    cell("l_queue", count(one.queue_size)))));
+    number("l_queue", count(one.queue_size)))));
 }
 
 /** Charts are pictures of the site: they are asked for again now and then, and when the colours change. */
@@ -70,6 +73,7 @@ export function showOverview(overview, isShown) {
   showHealth(overview.health);
   if (!isShown) return;
   showNumbers(overview);
+  showReasons(overview.reasons);
   showWorkers(overview.workers);
   showSpaces(overview.served);
   if (Date.now() - drawn > CHARTS_MS) {
