@@ -7,12 +7,17 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import urlsplit
+
+import requests
 
 from project.suites.client import Visitor
 from project.suites.expect import Unmet, body_of, expect, expect_status, part_of
 from project.suites.page import Page
+
+_NO_SITE: Final = (404, 405, 501)
+"""How something else answers a login."""
 
 
 class Say(Protocol):
@@ -63,7 +68,7 @@ class Bench:
         visitor = self.visitor()
         if visitor.login(self.username, self.password).status_code != 302:
             visitor.register(self.username, self.password)
-            expect_status(visitor.login(self.username, self.password), 302, f"login of {self.username}")
+            _expect_login(visitor.login(self.username, self.password), self.username, "--username and --password")
         return visitor
 
     def stranger(self) -> tuple[str, str]:
@@ -80,7 +85,7 @@ class Bench:
 
     def _new_admin(self) -> Visitor:
         visitor = self.visitor()
-        expect_status(visitor.login(self.admin_user, self.admin_pass), 302, f"login of {self.admin_user}")
+        _expect_login(visitor.login(self.admin_user, self.admin_pass), self.admin_user, "--admin-user and --admin-pass")
         return visitor
 
     def _once(self, who: str, log_in: Callable[[], Visitor]) -> Visitor:
@@ -153,3 +158,13 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return name == "localhost"
+
+
+def _expect_login(answer: requests.Response, who: str, flags: str) -> None:
+    """Raise Unmet, with what is most likely wrong, unless it has succeeded."""
+    try:
+        expect_status(answer, 302, f"login of {who}")
+    except Unmet as error:
+        site = answer.url.removesuffix("/login")
+        helps = {401: f"; are {flags} right?", **dict.fromkeys(_NO_SITE, f"; is {site} a WebSocket Spaces site?")}
+        raise Unmet(f"{error}{helps.get(answer.status_code, '')}") from None

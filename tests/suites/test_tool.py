@@ -19,6 +19,7 @@ from project.suites.page import Page
 from tests.conftest import LiveSite, Process
 from tests.suites.conftest import Told
 from tests.suites.liar import Answer, Call, Forward, liar_before
+from tests.worker.wrong_servers import Answering
 
 RunTool = Callable[..., Told]
 Start = Callable[..., Process]
@@ -132,12 +133,14 @@ def test_a_space_of_somebody_else(site: LiveSite, start_mock: Start, run_tool: R
 
 def test_other_logins(site: LiveSite, run_tool: RunTool) -> None:
     wrong = run_tool("--host", site.host, "--admin-pass", "wrong-one", "--only", "the administrator logs in")
-    assert wrong.failed == {"the administrator logs in": "login of admin: expected 302, got 401"}
+    assert wrong.failed == {
+        "the administrator logs in": "login of admin: expected 302, got 401; are --admin-user and --admin-pass right?"
+    }
     new = ("--username", "tester_of_flags", "--password", "a good long one", "--only", "the test user")
     assert run_tool("--host", site.host, *new).exit_code == 0
     assert site.login("tester_of_flags", "a good long one")
     setup = run_tool_setup(site, "--admin-pass", "wrong-one")
-    assert setup == (1, "✗ login of admin: expected 302, got 401")
+    assert setup == (1, "✗ login of admin: expected 302, got 401; are --admin-user and --admin-pass right?")
 
 
 def run_tool_setup(site: LiveSite, *flags: str) -> tuple[int, str]:
@@ -147,6 +150,17 @@ def run_tool_setup(site: LiveSite, *flags: str) -> tuple[int, str]:
         return tool.wait(), tool.output.strip().splitlines()[-1]
     finally:
         tool.end()
+
+
+def test_something_else_is_there(start_tool: Start) -> None:
+    server = Answering(lambda path: (200 if path == "/" else 501, {"Content-Type": "text/html"}, b"<h1>Hello</h1>"))
+    try:
+        tool = start_tool("--setup-space", "--host", server.host)
+        assert tool.wait() == 1
+        line = f"✗ login of admin: expected 302, got 501; is {server.host} a WebSocket Spaces site?"
+        assert tool.output.strip().splitlines()[-1] == line
+    finally:
+        server.close()
 
 
 def test_nobody_there(start_tool: Start) -> None:
