@@ -54,7 +54,9 @@ arch: $(STAMP) ## who may import whom, and how large things are
 check: lint types arch ## all checks that run nothing
 
 test-faults: $(STAMP) ## kill, freeze, cut and fill, 200 rounds of it, with a crowd and a long queue
-	SPACES_FAULT_ROUNDS=200 SPACES_FAULT_WORKERS=500 SPACES_FAULT_QUEUE=10000 $(PY) -m pytest tests/faults --timeout=3600
+	browser="$$($(PY) tools/find_browser.py)" && SPACES_TEST_BROWSER="$$browser" \
+		SPACES_FAULT_ROUNDS=200 SPACES_FAULT_WORKERS=500 SPACES_FAULT_QUEUE=10000 \
+		$(PY) -m pytest tests/faults tests/pages/test_cables.py --timeout=3600
 
 bench-faults: $(STAMP) ## measure how long each misfortune is felt
 	$(PY) bench/faults.py

@@ -73,9 +73,17 @@ class Attempts:
             return
         connection.in_flight.pop(request_id, None)
         if outcome.verdict is Verdict.RECORDED and outcome.request is not None:
+            self._note_pace(outcome.request)
             self._publisher.publish(outcome.request)
         self._dispatcher.kick(connection.worker.space_id)
         answer(acknowledgement(outcome.verdict))
+
+    def _note_pace(self, request: Request) -> None:
+        run_s = request.run_s
+        if run_s is None and request.started_at is not None and request.finished_at is not None:
+            run_s = request.finished_at - request.started_at
+        if run_s is not None:
+            self._connections.pace(request.space_id).note(run_s)
 
     def progress(self, connection_id: str, message: Progress, answer: Answer) -> None:
         """Keep how far an attempt has come; it renews the lease. Raises NotRegistered."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from project.core.model import Worker
+from project.core.pace import Pace
 
 
 class Link(Protocol):
@@ -30,7 +31,8 @@ class Connection:
 
     ``token_id`` is the worker token it registered with, empty if it needed none; ``bound`` how many requests the
     space lets it have at hand (0: as many as it asked for). ``last_try`` is a request that it is to work on alone;
-    ``concurrency`` how many it runs at once.
+    ``concurrency`` how many it runs at once. ``pace`` is that of a space which others may serve as well: they are
+    left what this one would only have waiting.
     """
 
     worker: Worker
@@ -41,6 +43,7 @@ class Connection:
     bound: int = 0
     last_try: str = ""
     concurrency: int = 1
+    pace: Pace | None = None
 
     @property
     def id(self) -> str:
@@ -56,6 +59,8 @@ class Connection:
     def room(self) -> int:
         """How many more requests it takes now."""
         most = min(self.worker.capacity, self.bound or self.worker.capacity)
+        if self.pace is not None:
+            most = self.pace.window(self.concurrency, most)
         return 0 if self.draining or self.last_try in self.in_flight else max(0, most - len(self.in_flight))
 
 
@@ -66,6 +71,7 @@ class Connections:
         self._by_id: dict[str, Connection] = {}
         self._by_space: dict[str, dict[str, Connection]] = {}
         self._registering: dict[str, threading.Lock] = {}
+        self._paces: dict[str, Pace] = {}
 
     def add(self, connection: Connection) -> None:
         """A worker has registered."""
@@ -98,6 +104,10 @@ class Connections:
     def registering(self, space_id: str) -> threading.Lock:
         """The lock under which workers of a space register one after another."""
         return self._registering.setdefault(space_id, threading.Lock())
+
+    def pace(self, space_id: str) -> Pace:
+        """How long the runs of a space took that ended on this node."""
+        return self._paces.setdefault(space_id, Pace())
 
     def drop_request(self, request_id: str) -> Connection | None:
         """The request is no longer in flight; the connection that had it, if one did."""

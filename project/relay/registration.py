@@ -173,6 +173,7 @@ class Registration:
                 token_id=token_id,
                 bound=space.settings.capacity,
                 concurrency=message.concurrency,
+                pace=self._connections.pace(space.id) if space.settings.max_workers > 1 else None,
             )
         )
         for request_id in resumed.keep:

@@ -218,6 +218,7 @@ class Relay:
         """The workers that are connected get as much as the space allows now. See ``spaces.Listener``."""
         for connection in self._connections.of_space(space.id):
             connection.bound = space.settings.capacity
+            connection.pace = self._connections.pace(space.id) if space.settings.max_workers > 1 else None
         self._publisher.space_changed(space.id)
         self._dispatcher.kick(space.id)
 

@@ -70,6 +70,7 @@ class RequestView:
             "dispatched_at": iso(request.dispatched_at),
             "started_at": iso(request.started_at),
             "finished_at": iso(request.finished_at),
+            "run_seconds": round(request.run_s, 3) if request.run_s is not None else None,
             "load_test_mode": is_safe(request.id),
         }
 

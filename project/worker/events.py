@@ -59,6 +59,11 @@ class WorkerEvents:
     def finished(self, job: Job, status: str, run_s: float, queue_size: int) -> None:
         """The handler is done and its result is on its way; ``queue_size`` requests are left here."""
 
+    def kept(self, job: Job, status: str, run_s: float, queue_size: int) -> None:
+        """As ``finished``, but there is no connection: the result waits here, and is sent when one is back."""
+        log.info("the result of %s is kept until the site is back", job.id)
+        self.finished(job, status, run_s, queue_size)
+
     def cancelled(self, job: Job, reason: str) -> None:
         """The site wants no result for this request any more."""
         log.info("request %s cancelled: %s", job.id, reason)

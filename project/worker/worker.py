@@ -299,8 +299,9 @@ class Worker:
         self._reports.end(job)
         self._chunks.end(job)
         if outcome is not None:
-            self._send_result(_result(job, outcome))
-            self._watcher.finished(job, outcome.status, outcome.run_s, held)
+            sent = self._send_result(_result(job, outcome))
+            told = self._watcher.finished if sent else self._watcher.kept
+            told(job, outcome.status, outcome.run_s, held)
 
     def _crashed(self, error: BaseException) -> None:
         self._failure = error
@@ -310,8 +311,8 @@ class Worker:
         report = {"request_id": job.id, "lease_id": job.lease_id, "seq": seq, "percent": percent, "message": message}
         self._connection.emit(events.PROGRESS, report)
 
-    def _send_result(self, message: Mapping[str, Any]) -> None:
-        self._connection.emit(events.RESULT, message, self._on_acknowledged(message))
+    def _send_result(self, message: Mapping[str, Any]) -> bool:
+        return self._connection.emit(events.RESULT, message, self._on_acknowledged(message))
 
     def _on_acknowledged(self, message: Mapping[str, Any]) -> Callable[[Any], None]:
         request_id = str(message["request_id"])

@@ -1,5 +1,6 @@
 // One request on the page: shows a status as the site tells it. Everything of a worker is shown as text.
 import { copyFrom } from "./clipboard.js";
+import { siteNow } from "./clock.js";
 import { facts } from "./facts.js";
 import { attached, returned } from "./files.js";
 import { ask } from "./live.js";
@@ -131,7 +132,10 @@ export class Card {
     if (!status) return;
     const running = this.over || stateOf(status) === "processing";
     const began = Date.parse((running && (status.started_at ?? status.dispatched_at)) || status.queued_at);
-    const seconds = Math.max(0, ((this.over ? Date.parse(status.finished_at) : Date.now()) - began) / 1000);
+    const until = this.over ? Date.parse(status.finished_at) : siteNow();
+    // How long it ran is for the worker to say: its result may have come later, after a broken line.
+    const told = this.over ? status.run_seconds : null;
+    const seconds = told ?? Math.max(0, (until - began) / 1000);
     const key = this.over ? "took" : running ? "running" : "waiting";
     this.part.time.textContent = words(key, { n: span(this.over ? seconds : Math.floor(seconds), this.over ? 1 : 0) });
   }

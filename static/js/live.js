@@ -1,4 +1,6 @@
 // Live status: one stream for the page, and the store asked again whenever a push may have been missed.
+import { heardAt } from "./clock.js";
+
 const RETRY_MS = [1000, 2000, 5000, 15000];
 const POLL_MS = 1500;
 const LINGER_MS = 400;
@@ -10,6 +12,7 @@ const MOST_ASKED = 6;
 export async function ask(address, options) {
   try {
     const answer = await fetch(address, { signal: AbortSignal.timeout(ANSWER_MS), ...options });
+    heardAt(answer);
     const body = await answer.json().catch(() => ({}));
     return { ok: answer.ok, status: answer.status, body };
   } catch {

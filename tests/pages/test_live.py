@@ -131,6 +131,16 @@ def test_end_that_came_without_a_network_is_seen_with_it(site: LiveSite, start_w
     expect(page.locator(".request .state")).to_have_text("Cancelled")
 
 
+def test_a_browser_whose_clock_is_wrong_counts_right(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
+    space_id = serve(site, start_worker, "Clocks", HELD)
+    page.add_init_script("const right = Date.now; Date.now = () => right() + 3600_000;")
+    page.goto(f"{site.host}/ai_project/{space_id}")
+    ask(page, "how long")
+    expect(page.locator(".request .state")).to_have_text("Running")
+    expect(page.locator(".request-time")).to_have_text(re.compile(r"^running \d+ s$"))
+    page.locator(".request").get_by_role("button", name="Cancel").click()
+
+
 def test_finished_request_is_asked_for_no_more(site: LiveSite, start_worker: StartWorker, page: Page) -> None:
     space_id = serve(site, start_worker, "Quiet", ECHO)
     page.goto(f"{site.host}/ai_project/{space_id}")

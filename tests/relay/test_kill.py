@@ -95,7 +95,7 @@ def test_site_stops_quietly_and_the_worker_hands_in_its_result(
     submitted = own_site.submit(own_site.login(), space_id, prompt="outlive the site")
     mock.says("Progress: 25%")
     assert own_site.stop() == 0
-    mock.says("[RESULT] Result sent")
+    mock.says("[RESULT] Result kept; it is sent when the site is back")
     own_site.start()
     session = own_site.login()
     end = own_site.status(session, submitted["request_id"], wait=20)

@@ -217,6 +217,7 @@ def test_an_estimate_is_learnt_from_recent_runs(site: LiveSite, connect: Connect
         assert site.status(user, request["request_id"])["eta_seconds"] is None
         done = {**held(request), "status": "completed", "result": {}, "run_s": run_s}
         assert worker.call("inference_result", done) == {"ok": True}
+        assert site.status(user, request["request_id"])["run_seconds"] == run_s
     worker.next()
     waiting = send(site, user, space_id).json()["request_id"]
 

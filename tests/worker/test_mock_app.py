@@ -229,6 +229,17 @@ def test_terminate_finishes_what_runs(fake: FakeSite, mock: Mock) -> None:
     assert len(fake.of("drain")) == 1
 
 
+def test_a_result_without_a_line_is_kept_and_said_to_be(fake: FakeSite, mock: Mock) -> None:
+    process = mock("--min-seconds", "1", "--max-seconds", "1")
+    fake.give("r1", "hello")
+    process.says("[INFO] Processing...")
+    fake.stop()
+    process.says("[RESULT] Result kept; it is sent when the site is back")
+    assert "Result sent..." not in process.output
+    fake.start()
+    process.says("[✓] Result of r1, which was kept, is recorded", within_s=30)
+
+
 def test_failures_on_demand(fake: FakeSite, mock: Mock) -> None:
     process = mock("--fail-rate", "1", *AT_ONCE)
     fake.give("r1")

@@ -26,6 +26,7 @@ class Journal(WorkerEvents):
         self._ended = {"completed": 0, "failed": 0}
         self._run_s = 0.0
         self._restored: set[str] = set()
+        self._waiting: set[str] = set()
 
     def banner(self) -> None:
         """Say who serves what."""
@@ -102,11 +103,19 @@ class Journal(WorkerEvents):
 
     def finished(self, job: Job, status: str, run_s: float, queue_size: int) -> None:
         """See the base class."""
+        self._done("Result sent...", job, status, run_s, queue_size)
+
+    def kept(self, job: Job, status: str, run_s: float, queue_size: int) -> None:
+        """See the base class."""
+        self._waiting.add(job.id)
+        self._done("Result kept; it is sent when the site is back", job, status, run_s, queue_size)
+
+    def _done(self, text: str, job: Job, status: str, run_s: float, queue_size: int) -> None:
         self._ended[status] += 1
         self._run_s += run_s
         details = self._verbosely(f"Request ID: {job.id}", f"Status: {status}, {run_s:.2f} s")
         details += [f"Verified: {file.name} (SHA-256 matches)" for file in job.files if file.path is not None]
-        self._line("RESULT", "Result sent...", *details, f"Queue size: {queue_size}")
+        self._line("RESULT", text, *details, f"Queue size: {queue_size}")
 
     def cancelled(self, job: Job, reason: str) -> None:
         """See the base class."""
@@ -125,6 +134,9 @@ class Journal(WorkerEvents):
         """See the base class."""
         if request_id in self._restored:
             self._line("✓", f"Result of {request_id}, of an earlier run, is recorded")
+        elif request_id in self._waiting:
+            self._waiting.discard(request_id)
+            self._line("✓", f"Result of {request_id}, which was kept, is recorded")
 
     def rejected(self, request_id: str, code: str, message: str) -> None:
         """See the base class."""
