@@ -10,7 +10,7 @@ MAX_USERS ?= 100
 RAMP_UP ?= 300
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup run test fast test-faults bench-faults lint types arch check bench bench-load test-exports perf-test perf-test-quick perf-test-load perf-test-stress perf-test-all perf-reports-clean routes reference translations clean fuzz audit
+.PHONY: help setup run test fast test-faults bench-faults bench-floods lint types arch check bench bench-load test-exports perf-test perf-test-quick perf-test-load perf-test-stress perf-test-all perf-reports-clean routes reference translations clean fuzz audit
 
 help: ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ test-faults: $(STAMP) ## kill, freeze, cut and fill, 200 rounds of it, with a cr
 
 bench-faults: $(STAMP) ## measure how long each misfortune is felt
 	$(PY) bench/faults.py
+
+bench-floods: $(STAMP) ## measure what others feel while one person floods the site
+	$(PY) bench/floods.py
 
 bench: $(STAMP) ## measure the relay
 	$(PY) bench/run.py

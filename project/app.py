@@ -33,6 +33,7 @@ from project.relay.upkeep import Upkeep
 from project.rpc.console import Console, make_console
 from project.runtime import Runtime, make_runtime
 from project.secret_key import secret_keys
+from project.shares import MOST_WAITING, Shares
 from project.sockets.gate import Gate
 from project.sockets.link import SocketLink
 from project.sockets.policy import check_event_policies
@@ -47,6 +48,7 @@ from project.storage.unstored import UnstoredRequests
 from project.web.blueprints import set_up_web
 from project.web.guard import Guard
 from project.web.site import Site
+from project.web.turns import Turns
 
 ROOT = Path(__file__).resolve().parent.parent
 ORPHAN_AGE_S = 3600.0
@@ -93,7 +95,7 @@ def create_app(settings: Settings, clock: Clock | None = None, *, one_time_passw
     check_event_policies(flask.extensions["socketio"].server)
     set_up_web(flask, parts.site)
     # Outermost, so that /socket.io and every error answer pass it too.
-    flask.wsgi_app = Guard(flask.wsgi_app, settings)  # type: ignore[method-assign]
+    flask.wsgi_app = Guard(Turns(flask.wsgi_app, parts.shares), settings, parts.runtime.sleep)  # type: ignore[method-assign]
     return Application(flask, parts.runtime, parts.store, parts.upkeep, parts.console, parts.alone, first_password)
 
 
@@ -147,6 +149,11 @@ class _Parts:
         flask.debug = False
         flask.secret_key = self.keys[0]
         return flask
+
+    @cached_property
+    def shares(self) -> Shares:
+        """Who may use how much of the loop. On a development site any number may wait for it."""
+        return Shares(self.runtime, most_waiting=0 if self.settings.development_logins else MOST_WAITING)
 
     @cached_property
     def socketio(self) -> SocketIO:

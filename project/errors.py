@@ -378,6 +378,13 @@ class TooManyConnections(TryLater):
     status = 429
 
 
+class TooManyAtOnce(TryLater):
+    """Too many of your requests are under way at once."""
+
+    code = "too_many_at_once"
+    status = 429
+
+
 class QueueFull(TryLater):
     """The queue of this space is full."""
 

@@ -15,8 +15,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import greenlet
 
@@ -38,6 +39,35 @@ class Event(Protocol):
         """Wait until it has happened, at most ``timeout`` seconds; whether it has."""
 
 
+class Bit(Protocol):
+    """What runs between two waits, for whoever counts its time (``project.shares``)."""
+
+    def stop(self, *, resting: bool) -> None:
+        """It begins to wait: for the site's own work, or ``resting``, for somebody else to do something."""
+
+    def go_on(self) -> None:
+        """It has waited, and may have to wait for its turn now."""
+
+    def charge(self, used_s: float) -> None:
+        """So much was done for it elsewhere."""
+
+
+current_bit: Final[ContextVar[Bit | None]] = ContextVar("current_bit", default=None)
+"""The bit that runs here, if anybody counts."""
+
+
+def waited(wait: Callable[[], T], *, resting: bool = False) -> T:
+    """What ``wait`` returns, whose time is nobody's."""
+    bit = current_bit.get()
+    if bit is None:
+        return wait()
+    bit.stop(resting=resting)
+    try:
+        return wait()
+    finally:
+        bit.go_on()
+
+
 class Completion(Generic[T]):
     """A value that a native thread delivers to the loop. Wait for it, or be called when it is there."""
 
@@ -56,7 +86,7 @@ class Completion(Generic[T]):
             # Most completions are only listened to: an event is made when it is needed.
             settled = self._new_event()
             self.on_done(lambda _: settled.set())
-            settled.wait()
+            waited(settled.wait)
         return self.result()
 
     def result(self) -> T:
@@ -113,12 +143,21 @@ class Runtime:
 
     def sleep(self, seconds: float) -> None:
         """Let others run for ``seconds``."""
-        time.sleep(seconds)
+        waited(partial(time.sleep, seconds), resting=True)
 
     def run_blocking(self, work: Callable[..., T], *arguments: object) -> T:
         """Run ``work`` on a native thread and wait for it without holding up the loop."""
-        result: T = self._run_blocking(work, *arguments)
-        return result
+        bit = current_bit.get()
+        result: T
+        if bit is None or self.mode == "threading":
+            result = self._run_blocking(work, *arguments)
+            return result
+        used: list[float] = []
+        try:
+            result = waited(partial(self._run_blocking, _timed, used, work, *arguments))
+            return result
+        finally:
+            bit.charge(sum(used))
 
     def start_native(self, work: Callable[[], None]) -> None:
         """Start a thread of the system. It must touch nothing that the loop owns; ``post`` is its way back."""
@@ -140,6 +179,15 @@ class Runtime:
             self._signalled = False
             while self._posted:
                 self._posted.popleft()()
+
+
+def _timed(used: list[float], work: Callable[..., T], *arguments: object) -> T:
+    """Run ``work``, and note the processor's time it took on this thread."""
+    began = time.thread_time()
+    try:
+        return work(*arguments)
+    finally:
+        used.append(time.thread_time() - began)
 
 
 class _HubEvent:
@@ -219,7 +267,7 @@ def make_runtime(mode: str) -> Runtime:
 
         return Runtime(
             mode,
-            gevent.spawn,
+            partial(gevent.spawn, _uncounted),
             monkey.get_original("_thread", "start_new_thread"),
             lambda work, *arguments: gevent.get_hub().threadpool.apply(work, arguments),
             gevent.event.Event,
@@ -233,6 +281,12 @@ def make_runtime(mode: str) -> Runtime:
             threading.Event,
         )
     raise SpacesError(f"unknown async mode: {mode}")
+
+
+def _uncounted(task: Callable[..., Any], *arguments: object) -> None:
+    """gevent's tasks inherit the context of who starts them: what they do is their own."""
+    current_bit.set(None)
+    task(*arguments)
 
 
 def _start_thread(task: Callable[..., Any], *arguments: object) -> None:

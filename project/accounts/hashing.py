@@ -16,6 +16,7 @@ from typing import Any, Final
 from project.accounts import passwords
 from project.core.throttling import network
 from project.errors import TryLater
+from project.runtime import waited
 
 MOST_WAITING: Final = 200
 """From one address; the next is asked to come back."""
@@ -41,7 +42,7 @@ class Turns:
                 raise TryLater(retry_after_s=5.0)
             turn = threading.Event()
             queue.append(turn)
-        turn.wait()
+        waited(turn.wait)
 
     def give(self) -> None:
         """The turn is over: it goes to the next address."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from types import TracebackType
 
-from project.runtime import Event
+from project.runtime import Event, waited
 
 
 def space_topic(space_id: str) -> str:
@@ -82,7 +83,7 @@ class Watch:
 
     def wait(self, timeout_s: float) -> bool:
         """Whether something changed since the last wait, waiting up to ``timeout_s`` for it."""
-        changed = self._changed.wait(timeout_s)
+        changed = waited(partial(self._changed.wait, timeout_s), resting=True)
         self._changed.clear()
         return changed
 

@@ -10,9 +10,12 @@ from typing import Final
 
 from project.config import Settings
 from project.runtime import Runtime
+from project.wire.limits import MAX_PAYLOAD_BYTES
 
 MOST_BEFORE_REGISTERING: Final = 20
 """Messages of a client that has not registered yet; a worker needs two."""
+MOST_BYTES_BEFORE: Final = MAX_PAYLOAD_BYTES
+"""And their size together: a worker tells of all its leases when it comes back, which is the largest it has to say."""
 BURST_S: Final = 2.0
 """So many seconds' worth of messages may come at once."""
 LOOK_S: Final = 0.5
@@ -30,6 +33,7 @@ class Verdict(Enum):
 class _Visitor:
     opened_at: float
     heard: int = 0
+    heard_bytes: int = 0
     registered: bool = False
     tokens: float = 0.0
     counted_at: float = 0.0
@@ -65,14 +69,16 @@ class Gate:
         """It is gone."""
         self._visitors.pop(connection_id, None)
 
-    def judge(self, connection_id: str) -> Verdict:
-        """Whether one more message is listened to. A worker that says too much at once is heard later, not cut."""
+    def judge(self, connection_id: str, size_bytes: int = 0) -> Verdict:
+        """Whether one more message, of that size, is listened to. A worker that says too much is heard later, not cut."""
         visitor = self._visitors.get(connection_id)
         if visitor is None:
             return Verdict.GONE
         if not visitor.registered:
             visitor.heard += 1
-            return Verdict.HEARD if visitor.heard <= MOST_BEFORE_REGISTERING else Verdict.TOO_MANY
+            visitor.heard_bytes += size_bytes
+            little = visitor.heard <= MOST_BEFORE_REGISTERING and visitor.heard_bytes <= MOST_BYTES_BEFORE
+            return Verdict.HEARD if little else Verdict.TOO_MANY
         now = self._clock()
         most = self._per_s * BURST_S
         visitor.tokens = min(most, visitor.tokens + (now - visitor.counted_at) * self._per_s) - 1

@@ -66,11 +66,11 @@ class RelayServer(socketio.Server):  # type: ignore[misc]
     def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
         """A packet of a client. One that is none, or has binary parts (no event here has), ends the connection."""
         try:
-            verdict = self.gate.judge(eio_sid)
+            verdict = self.gate.judge(eio_sid, len(data))
             if verdict is Verdict.GONE:
                 return  # cut already, and not read to the end yet
             if verdict is Verdict.TOO_MANY:
-                raise ValueError("too many messages before registering")
+                raise ValueError("too much before registering")
             if isinstance(data, bytes) or data[:1] not in PACKETS:
                 raise ValueError("not a packet of this protocol")
             super()._handle_eio_message(eio_sid, data)

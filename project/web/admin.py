@@ -16,6 +16,7 @@ from project.web.answers import wants_json
 from project.web.covers import check_cover, is_missing, pictures
 from project.web.errors import answer
 from project.web.notes import note
+from project.web.parsing import json_of
 from project.web.policy import current_user, policy
 from project.web.site import current_site, public_address
 
@@ -124,7 +125,10 @@ def _settings() -> SpaceSettings:
     """The settings that were sent, by a form or as JSON: its fields are the form's."""
     if not request.is_json:
         return check_cover(parse_settings(request.form))
-    body = request.get_json(silent=True)
+    try:
+        body = json_of(request.get_data())
+    except ValueError:
+        body = None
     if not isinstance(body, dict) or not all(isinstance(value, (str, int, float)) for value in body.values()):
         raise FieldInvalid("The body must be a JSON object of texts, numbers, true and false", field="body")
     return check_cover(parse_settings({name: str(value) for name, value in body.items()}))

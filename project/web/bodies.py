@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from flask import request
 
 from project.errors import FieldInvalid
+from project.web.parsing import json_of
 from project.web.uploads import MOST_TEXT_BYTES
 
 
@@ -16,8 +16,8 @@ def json_object() -> dict[str, Any]:
     # Unlike files, JSON is held in memory as a whole.
     request.max_content_length = MOST_TEXT_BYTES
     try:
-        body = json.loads(request.get_data())
-    except (ValueError, RecursionError):
+        body = json_of(request.get_data())
+    except ValueError:
         body = None
     if not isinstance(body, dict):
         raise FieldInvalid("The body must be a JSON object", field="body")

@@ -14,6 +14,7 @@ from project.core.model import Session, User
 from project.core.people import ApiKey
 from project.errors import LoginRequired
 from project.web.site import current_site
+from project.web.turns import SHARE
 
 COOKIE = "spaces_session"
 SECURE_COOKIE = "__Host-spaces_session"
@@ -47,7 +48,7 @@ def authenticate() -> None:
     text = bearer()
     if text is not None and "caller" not in g:
         key, user = current_site().accounts.keys.find(text, origin())
-        g.caller = Caller(user, text, key=key)
+        g.caller = _told(Caller(user, text, key=key))
 
 
 def caller() -> Caller | None:
@@ -58,8 +59,16 @@ def caller() -> Caller | None:
         return None
     token = session_token()
     login = current_site().accounts.login_of(token, origin().address) if token else None
-    g.caller = None if login is None else Caller(login.user, token, session=login.session)
+    g.caller = None if login is None else _told(Caller(login.user, token, session=login.session))
     return cast("Caller | None", g.caller)
+
+
+def _told(found: Caller) -> Caller:
+    """The same; what is done for the request is done in their turn from now on."""
+    share = request.environ.get(SHARE)
+    if share is not None:
+        share.belongs_to(found.user.id)
+    return found
 
 
 def current_caller() -> Caller:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from project.core.states import Status
 from project.errors import BadInput, FieldInvalid
 from project.rpc.methods import LEAST_TIMEOUT_S, MOST_TIMEOUT_S, find
 from project.rpc.schema import check_json
+from project.web.parsing import json_of
 
 MOST_BODY_BYTES: Final = 256 * 1024
 MOST_LISTED: Final = 50
@@ -35,8 +35,8 @@ def body() -> Mapping[str, Any]:
         raise BadInput("The body must be JSON, sent as application/json", field="body")
     request.max_content_length = MOST_BODY_BYTES
     try:
-        found = json.loads(request.get_data(), parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        found = json_of(request.get_data(), parse_constant=_no_constant)
+    except ValueError:
         found = None
     if not isinstance(found, dict):
         raise BadInput("The body must be a JSON object", field="body")

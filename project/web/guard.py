@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, Final
@@ -18,16 +19,18 @@ from project.doors import Doorman, DoorSettings
 from project.errors import (
     BadInput,
     CrossOrigin,
-    HeadTooLarge,
     Missing,
     SpacesError,
     TooFast,
     TooLarge,
+    TooManyAtOnce,
     TooManyConnections,
 )
+from project.web import heads
 from project.web.hosts import Hosts
 from project.web.pace import Pace
 from project.web.refusals import refusal
+from project.web.turns import ADDRESS
 
 log = logging.getLogger(__name__)
 Environ = dict[str, Any]
@@ -51,7 +54,9 @@ HEADERS: Final = (
 TRANSPORT_SECURITY: Final = ("Strict-Transport-Security", "max-age=31536000")
 FORM_OVERHEAD_BYTES: Final = 2 * 1024 * 1024
 """Text fields and part headers beside the files themselves."""
-MOST_HEADER_BYTES: Final = 32 * 1024
+REFUSALS_PER_S: Final = 2
+HOLD_S: Final = 1.0
+"""Refusing costs little, but a thousand times a second it costs everybody."""
 SOCKET_PATH: Final = "/socket.io"
 
 
@@ -61,8 +66,11 @@ SOCKET_ONLY: Final = "There is only a WebSocket here: a Socket.IO client connect
 class Guard:
     """WSGI middleware; see the module."""
 
-    def __init__(self, app: WsgiApp, settings: Settings):
+    def __init__(self, app: WsgiApp, settings: Settings, pause: Callable[[float], None] = time.sleep):
         self._app = app
+        self._pause = pause
+        # Where there is a pace at all: whoever is refused again and again waits for it, and so asks less often.
+        self._patience = Pace(REFUSALS_PER_S if settings.pace else 0)
         self._origin = settings.public_origin.rstrip("/")
         self._hosts = Hosts(settings)
         self._most_bytes = settings.max_upload_bytes + FORM_OVERHEAD_BYTES
@@ -72,7 +80,7 @@ class Guard:
         # Without a proxy the door itself counts, by connection.
         self._doorman = Doorman(DoorSettings(0, settings.max_connections, settings.address_connections))
         self._pace = Pace(settings.pace)
-        self._rules = (self._too_fast, self._size_of_head, self._host, self._foreign_page, self._body, self._socket)
+        self._rules = (self._too_fast, heads.refusal, self._host, self._foreign_page, self._body, self._socket)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Refuse what must not pass; add the headers to whatever is answered."""
@@ -87,6 +95,8 @@ class Guard:
 
         error = self.refusal(environ)
         if error is not None:
+            if self._patience.wait_s(self._address(environ)):
+                self._pause(HOLD_S)
             return _refuse(error, environ, start)
         # A compressed message may unpack to a thousand times its size, in one mode before anybody can measure it.
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
@@ -94,9 +104,9 @@ class Guard:
             # Every server we run on ends a chunked body itself; not every one tells the framework so, which then
             # takes the body for empty.
             environ["wsgi.input_terminated"] = True
+        address = environ[ADDRESS] = self._address(environ)
         if not self._hops:
             return self._answer(environ, start)
-        address = self._address(environ)
         if not self._doorman.enter(address):
             return _refuse(TooManyConnections(retry_after_s=5.0), environ, start)
         return _Counted(lambda: self._answer(environ, start), lambda: self._doorman.leave(address))
@@ -104,6 +114,8 @@ class Guard:
     def _answer(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         try:
             return self._app(environ, start)
+        except TooManyAtOnce as error:
+            return _refuse(error, environ, start)
         except OSError:
             raise  # the connection's own end, which the server knows how to take
         except Exception:
@@ -122,12 +134,6 @@ class Guard:
     def _too_fast(self, environ: Environ) -> SpacesError | None:
         wait_s = self._pace.wait_s(self._address(environ))
         return TooFast(retry_after_s=wait_s) if wait_s else None
-
-    def _size_of_head(self, environ: Environ) -> SpacesError | None:
-        sizes = (len(value) for name, value in environ.items() if name.startswith("HTTP_") and isinstance(value, str))
-        if sum(sizes) + len(environ.get("QUERY_STRING", "")) > MOST_HEADER_BYTES:
-            return HeadTooLarge()
-        return None
 
     def _host(self, environ: Environ) -> SpacesError | None:
         return self._hosts.refusal(str(environ.get("HTTP_HOST", "")))

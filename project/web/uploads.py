@@ -17,6 +17,7 @@ from project.core.model import Request as AcceptedRequest
 from project.errors import BadInput, FieldInvalid, FileNotFound, TooLarge, TryLater
 from project.storage.files import IncomingFile
 from project.web.antivirus import scan
+from project.web.parsing import BoundedFormParser
 from project.web.site import current_site
 
 MOST_NAME_CHARS = 150
@@ -54,6 +55,7 @@ class UploadRequest(Request):
 
     max_form_memory_size = MOST_TEXT_BYTES
     max_form_parts = MOST_PARTS
+    form_data_parser_class = BoundedFormParser
 
     def _get_file_stream(
         self,

@@ -1,0 +1,138 @@
+"""Requests take turns: each is done in the share of the loop that its person has, or its address while nobody is known.
+
+Bodies come in, and answers go out, at the other end's pace: that is nobody's turn. ``/healthz`` never waits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, Final
+
+from project.core.throttling import network
+from project.runtime import waited
+from project.shares import Share, Shares
+
+Environ = dict[str, Any]
+WsgiApp = Callable[[Environ, Any], Iterable[bytes]]
+ADDRESS: Final = "spaces.address"
+SHARE: Final = "spaces.share"
+HEALTH: Final = "/healthz"
+SOCKET_PATH: Final = "/socket.io"
+SOCKET_S: Final = 0.002
+"""What a new connection of a worker costs, roughly: most of it is done where nobody counts."""
+MOST_KNOWN: Final = 10_000
+COOKIES: Final = ("spaces_session=", "__Host-spaces_session=")
+
+
+class Turns:
+    """WSGI middleware; see the module. The address is what the guard has found out."""
+
+    def __init__(self, app: WsgiApp, shares: Shares):
+        self._app = app
+        self._shares = shares
+        self._known: OrderedDict[str, str] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """Answer when it is its turn. Raises TooManyAtOnce."""
+        path = environ.get("PATH_INFO", "")
+        if path == HEALTH:
+            return self._app(environ, start_response)
+        secret = secret_of(environ)
+        name = self._known.get(secret) or f"address {network(str(environ.get(ADDRESS, '')))}"
+        share = PersonsShare(self._shares, name, partial(self._know, secret))
+        if path.startswith(SOCKET_PATH):
+            with share.admitted():
+                share.charge(SOCKET_S)
+            return self._app(environ, start_response)
+        environ[SHARE] = share
+        if "wsgi.input" in environ:
+            environ["wsgi.input"] = Body(environ["wsgi.input"])
+        with share.admitted():
+            return Answer(self._app(environ, start_response), share)
+
+    def _know(self, secret: str, name: str) -> None:
+        if not secret:
+            return
+        with self._lock:
+            self._known[secret] = name
+            if len(self._known) > MOST_KNOWN:
+                self._known.popitem(last=False)
+
+
+class PersonsShare(Share):
+    """The share of one request, whose person may turn out on the way."""
+
+    def __init__(self, shares: Shares, name: str, know: Callable[[str], None]):
+        super().__init__(shares, shares.line(name))
+        self._name = name
+        self._all = shares
+        self._know = know
+
+    def belongs_to(self, user_id: str) -> None:
+        """Somebody has proved to be that user: from now on it is theirs, and so is what comes with the same secret."""
+        name = f"user {user_id}"
+        if name != self._name:
+            self._name = name
+            self._know(name)
+            self.move(self._all.line(name))
+
+
+def secret_of(environ: Environ) -> str:
+    """What a request says its sender is known by: the text of an API key's header, or a login's cookie."""
+    if found := environ.get("HTTP_AUTHORIZATION"):
+        return str(found)
+    for part in str(environ.get("HTTP_COOKIE", "")).split("; "):
+        if part.startswith(COOKIES):
+            return part
+    return ""
+
+
+class Body:
+    """The body of a request, which is waited for in nobody's time."""
+
+    def __init__(self, stream: Any):
+        self._stream = stream
+
+    def read(self, *size: Any) -> bytes:
+        """As the stream's own."""
+        found: bytes = waited(partial(self._stream.read, *size), resting=True)
+        return found
+
+    def readline(self, *size: Any) -> bytes:
+        """As the stream's own."""
+        found: bytes = waited(partial(self._stream.readline, *size), resting=True)
+        return found
+
+    def readlines(self, *hint: Any) -> list[bytes]:
+        """As the stream's own."""
+        found: list[bytes] = waited(partial(self._stream.readlines, *hint), resting=True)
+        return found
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.readline, b"")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class Answer(Iterator[bytes]):
+    """The pieces of an answer, each made in its turn; between them the other end takes its time."""
+
+    def __init__(self, pieces: Iterable[bytes], share: Share):
+        self._pieces = pieces
+        self._next = iter(pieces)
+        self._share = share
+
+    def __next__(self) -> bytes:
+        with self._share.again():
+            return next(self._next)
+
+    def close(self) -> None:
+        """The answer is over, or nobody wants the rest."""
+        close = getattr(self._pieces, "close", None)
+        if close is not None:
+            close()
