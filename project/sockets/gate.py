@@ -70,7 +70,7 @@ class Gate:
         self._visitors.pop(connection_id, None)
 
     def judge(self, connection_id: str, size_bytes: int = 0) -> Verdict:
-        """Whether one more message, of that size, is listened to. A worker that says too much is heard later, not cut."""
+        """Whether one more message of that size is listened to. A worker that says too much is heard later, not cut."""
         visitor = self._visitors.get(connection_id)
         if visitor is None:
             return Verdict.GONE
