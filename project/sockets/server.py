@@ -18,6 +18,7 @@ from socketio import packet
 
 from project.config import Settings
 from project.sockets.gate import Gate, Verdict
+from project.sockets.origins import allowed
 from project.sockets.websocket import BoundedWebSocket, checked
 
 log = logging.getLogger(__name__)
@@ -116,8 +117,8 @@ def make_socketio(app: Flask, settings: Settings, gate: Gate) -> flask_socketio.
         app,
         async_mode=settings.async_mode,
         async_handlers=False,
-        # None means same origin only; an empty list would switch the check off.
-        cors_allowed_origins=list(settings.allowed_origins) or None,
+        # Left to itself the server believes any X-Forwarded-Host; and an empty list would switch the check off.
+        cors_allowed_origins=allowed(settings),
         transports=["websocket"],
         ping_interval=settings.ping_interval_s,
         ping_timeout=settings.ping_timeout_s,

@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from project.config import Settings
+from project.core.forwarding import SCHEMES, forwarded, own_origin
 from project.doors import Doorman, DoorSettings
 from project.errors import (
     BadInput,
@@ -80,7 +81,15 @@ class Guard:
         # Without a proxy the door itself counts, by connection.
         self._doorman = Doorman(DoorSettings(0, settings.max_connections, settings.address_connections))
         self._pace = Pace(settings.pace)
-        self._rules = (self._too_fast, heads.refusal, self._host, self._foreign_page, self._body, self._socket)
+        self._rules = (
+            self._too_fast,
+            heads.refusal,
+            self._host,
+            self._scheme,
+            self._foreign_page,
+            self._body,
+            self._socket,
+        )
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Refuse what must not pass; add the headers to whatever is answered."""
@@ -136,7 +145,14 @@ class Guard:
         return TooFast(retry_after_s=wait_s) if wait_s else None
 
     def _host(self, environ: Environ) -> SpacesError | None:
-        return self._hosts.refusal(str(environ.get("HTTP_HOST", "")))
+        reported = forwarded(environ, "HOST", self._hops)
+        refused = self._hosts.refusal(str(environ.get("HTTP_HOST", "")))
+        # What our own proxy says counts like the host itself; a visitor's own header may have come through it.
+        return refused or (self._hosts.refusal(reported) if reported else None)
+
+    def _scheme(self, environ: Environ) -> SpacesError | None:
+        reported = forwarded(environ, "PROTO", self._hops)
+        return BadInput("X-Forwarded-Proto must be http or https") if reported not in ("", *SCHEMES) else None
 
     def _foreign_page(self, environ: Environ) -> SpacesError | None:
         """A state-changing request must come from a page of this site, or from no page at all.
@@ -153,8 +169,7 @@ class Guard:
             return None
         if site is not None:
             return None if site in ("same-origin", "none") else CrossOrigin()
-        own = f"{environ.get('wsgi.url_scheme', 'http')}://{environ.get('HTTP_HOST', '')}"
-        return None if origin in (None, own) else CrossOrigin()
+        return None if origin in (None, own_origin(environ, self._hops)) else CrossOrigin()
 
     def _body(self, environ: Environ) -> SpacesError | None:
         length = str(environ.get("CONTENT_LENGTH") or "0")

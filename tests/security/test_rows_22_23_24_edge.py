@@ -228,3 +228,38 @@ def test_requests_that_two_servers_could_read_differently(site: LiveSite, head: 
     sock.sendall(head.encode())
     assert status(sock) in (0, 400)
     sock.close()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, None),
+        ({"HTTP_X_FORWARDED_HOST": "spaces.example"}, None),
+        ({"HTTP_X_FORWARDED_HOST": "evil.example"}, 400),
+        ({"HTTP_X_FORWARDED_HOST": "evil.example, spaces.example"}, None),
+        ({"HTTP_X_FORWARDED_HOST": "spaces.example, evil.example"}, 400),
+        ({"HTTP_X_FORWARDED_HOST": "spaces.example/path"}, 400),
+        ({"HTTP_X_FORWARDED_PROTO": "https"}, None),
+        ({"HTTP_X_FORWARDED_PROTO": "wss"}, None),
+        ({"HTTP_X_FORWARDED_PROTO": "javascript"}, 400),
+        ({"HTTP_HOST": "evil.example", "HTTP_X_FORWARDED_HOST": "spaces.example"}, 400),
+    ],
+)
+def test_what_a_proxy_reports_is_judged_like_the_host(headers: dict[str, str], status: int | None) -> None:
+    settings = Settings(proxy_hops=1, public_origin="https://spaces.example", admin_password="a password of our own")
+    asked = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "HTTP_HOST": "127.0.0.1:5001", **headers}
+    refused = Guard(lambda environ, start: [], settings).refusal(asked)
+    assert (refused.status if refused else None) == status
+    without = Guard(lambda environ, start: [], Settings()).refusal(asked | {"HTTP_HOST": "127.0.0.1"})
+    assert without is None, "with no proxy of ours the headers say nothing"
+
+
+def test_form_behind_a_proxy_is_judged_by_the_address_the_browser_sees() -> None:
+    settings = Settings(proxy_hops=1, trusted_hosts="spaces.example", admin_password="a password of our own")
+    guard = Guard(lambda environ, start: [], settings)
+    asked = {"REQUEST_METHOD": "POST", "PATH_INFO": "/login", "HTTP_HOST": "spaces.example", "wsgi.url_scheme": "http"}
+    seen = {"HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_FORWARDED_HOST": "spaces.example:8443"}
+    assert guard.refusal(asked | seen | {"HTTP_ORIGIN": "https://spaces.example:8443"}) is None
+    refused = guard.refusal(asked | seen | {"HTTP_ORIGIN": "https://spaces.example"})
+    assert refused is not None
+    assert refused.code == "cross_origin"
