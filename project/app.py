@@ -119,7 +119,8 @@ class _Parts:
         """Tell the parts that hear of each other whom to tell."""
         self.spaces.tell(self.relay)
         self.publisher.on_over(self._tell_owner)
-        self.accounts.sessions.on_ended(lambda user_id: self.signals.notify([logins_topic(user_id)]))
+        for ending in (self.accounts.sessions, self.accounts.keys):
+            ending.on_ended(lambda user_id: self.signals.notify([logins_topic(user_id)]))
         registration = Registration(
             self.store,
             self.spaces,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from project.accounts.audit import Audit, Origin
@@ -32,7 +32,12 @@ class ApiKeys:
         self._audit = audit
         self._throttle = throttle
         self._clock = clock
+        self._listeners: list[Callable[[str], None]] = []
         self._cache: FreshCache[tuple[ApiKey, User]] = FreshCache(clock, alone=alone)
+
+    def on_ended(self, listener: Callable[[str], None]) -> None:
+        """Call ``listener(user_id)`` when a key of a user has ended: what is answered to it must end."""
+        self._listeners.append(listener)
 
     def make(
         self, user: User, name: str, scopes: Collection[str], days: float | None, origin: Origin
@@ -79,6 +84,8 @@ class ApiKeys:
         if not self._store.revoke(user.id, key_id, now=self._clock()):
             raise Missing("There is no such key")
         self._cache.forget_all()
+        for listener in self._listeners:
+            listener(user.id)
         self._audit.record("key_revoked", user, origin, subject=key_id)
 
     def revoke_all(self, user_id: str) -> int:

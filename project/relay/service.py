@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,12 +15,12 @@ from project.core.reasons import DEAD_LETTERS
 from project.core.safe_mode import PREFIX, is_safe
 from project.core.states import Status
 from project.core.submission import Submission, fingerprint
-from project.errors import Conflict, FileNotFound, QueueFull, RequestNotFound, StaleLease, WorkerOffline
+from project.errors import Conflict, FileNotFound, LoginRequired, QueueFull, RequestNotFound, StaleLease, WorkerOffline
 from project.relay.connections import Connections, Link
 from project.relay.dispatch import Dispatcher
 from project.relay.outlook import Outlook
 from project.relay.publish import Publisher
-from project.relay.signals import Signals, Watch, ended_topic
+from project.relay.signals import Signals, Watch, ended_topic, logins_topic
 from project.relay.spaces import Spaces
 from project.relay.views import RequestView, SpaceView, iso
 from project.storage.port import Page, Store, Submit, Submitted
@@ -30,6 +30,10 @@ KEY_AGE_S = 86400.0
 """How long an idempotency key stands for its request."""
 RECHECK_S = 1.0
 """A hint may be missed (another node, a lost message): whoever waits asks the store this often anyway."""
+
+
+def _always() -> bool:
+    return True
 
 
 class Relay:
@@ -83,14 +87,15 @@ class Relay:
         *,
         key: str = "",
         safe: bool = False,
+        is_live: Callable[[], bool] = _always,
     ) -> tuple[Submitted, RequestView]:
-        """``submit``, then the request's view once it is over, or after ``timeout_s``."""
+        """``submit``, then the request's view once it is over, or after ``timeout_s``; ``is_live`` as for ``wait``."""
         request_id = new_id(safe=safe)
-        with self._signals.watch(ended_topic(request_id)) as watch:
+        with self._signals.watch(ended_topic(request_id), logins_topic(user.id)) as watch:
             submitted = self._submit(request_id, space, user, submission, key)
             if not submitted.repeated:
-                return submitted, self._wait(watch, request_id, user, self._clock() + timeout_s)
-        return submitted, self.wait(submitted.request.id, user, timeout_s)
+                return submitted, self._wait(watch, request_id, user, self._clock() + timeout_s, is_live)
+        return submitted, self.wait(submitted.request.id, user, timeout_s, is_live)
 
     def retry(self, request_id: str, submission: Submission) -> Submitted:
         """Have a request that failed through no fault of the model done again, as a new one of the same person.
@@ -177,17 +182,24 @@ class Relay:
             raise RequestNotFound(field="request_id")
         return view if view.request.is_over else self._outlook.of(view)
 
-    def wait(self, request_id: str, user: User, timeout_s: float) -> RequestView:
-        """``view`` once the request is over, or after ``timeout_s``."""
-        deadline = self._clock() + timeout_s
-        with self._signals.watch(ended_topic(request_id)) as watch:
-            view = self.view(request_id, user)
-            return view if view.request.is_over else self._wait(watch, request_id, user, deadline)
+    def wait(self, request_id: str, user: User, timeout_s: float, is_live: Callable[[], bool] = _always) -> RequestView:
+        """``view`` once the request is over, or after ``timeout_s``.
 
-    def _wait(self, watch: Watch, request_id: str, user: User, deadline: float) -> RequestView:
+        ``is_live`` says whether the login or key of whoever asks still is. Raises LoginRequired as soon as it is not.
+        """
+        deadline = self._clock() + timeout_s
+        with self._signals.watch(ended_topic(request_id), logins_topic(user.id)) as watch:
+            view = self.view(request_id, user)
+            return view if view.request.is_over else self._wait(watch, request_id, user, deadline, is_live)
+
+    def _wait(
+        self, watch: Watch, request_id: str, user: User, deadline: float, is_live: Callable[[], bool]
+    ) -> RequestView:
         """A hint that it ended brings the view with it; the store is asked at the deadline, and now and then."""
         while (left_s := deadline - self._clock()) > 0:
             hinted = watch.wait(min(left_s, RECHECK_S))
+            if not is_live():
+                raise LoginRequired
             view = self._publisher.ended(request_id) if hinted else self._publisher.view(request_id)
             if view is not None and view.request.is_over:
                 break

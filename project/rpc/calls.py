@@ -9,6 +9,7 @@ import traceback
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from project.clock import Clock
@@ -33,7 +34,7 @@ from project.rpc.actions import Context, Services
 from project.rpc.methods import Method
 from project.rpc.redaction import is_whole, redacted, redacted_text
 from project.rpc.schema import TEST_ID, check_json
-from project.runtime import Runtime
+from project.runtime import Runtime, waited
 from project.storage.port import CallStore
 
 log = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ class Calls:
             ended.set()
 
         self._runtime.spawn(work)
-        if not ended.wait(context.timeout_s + GRACE_S):
+        if not waited(partial(ended.wait, context.timeout_s + GRACE_S), resting=True):
             raise RpcTimeout(f"{method.name} did not answer in {context.timeout_s:g} s")
         if failures:
             raise failures[0]

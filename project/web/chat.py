@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 
 from flask import Blueprint, jsonify, request
@@ -98,9 +99,8 @@ def _submit(site: Site, who: Caller, asked: ChatRequest, space: Space) -> Submit
 def _whole(site: Site, who: Caller, request_id: str, name: str) -> Response:
     """The completion once the request is over. Its space's deadlines see to it that it will be."""
     socket = request.environ.get("spaces.socket")
-    while not (view := site.relay.wait(request_id, who.user, SLICE_S)).request.is_over:
-        if not who.is_live(site.accounts):
-            raise LoginRequired
+    is_live = partial(who.is_live, site.accounts)
+    while not (view := site.relay.wait(request_id, who.user, SLICE_S, is_live)).request.is_over:
         if is_gone(socket):
             return Response(status=204)  # to nobody
     response = jsonify(chat.completion(view.request, name))

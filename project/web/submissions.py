@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 from flask import Blueprint, jsonify, redirect, request, url_for
@@ -19,6 +20,7 @@ from project.core.submission import FILE_FIELDS, TEST_ID_HEADER, check_fields, c
 from project.errors import FieldInvalid, WorkerOffline
 from project.web.answers import is_form
 from project.web.bodies import json_object
+from project.web.caller import current_caller
 from project.web.crowds import one_of_few
 from project.web.forms import leads_to_request
 from project.web.markdown import rendered
@@ -65,7 +67,7 @@ def _take(space: Space, user: User, key: str, test_id: str, *, safe: bool) -> Re
     with kept_files(chosen, time.time()) as kept:
         whole = submission.with_files(kept.files)
         if wait_s:
-            submitted, view = site.relay.ask(space, user, whole, wait_s, key=key, safe=safe)
+            submitted, view = site.relay.ask(space, user, whole, wait_s, key=key, safe=safe, is_live=_is_live())
             kept.belong_to(submitted.request)
             return _fresh(jsonify(_accepted(submitted) | view.as_dict()))
         submitted = site.relay.submit(space, user, whole, key=key, safe=safe)
@@ -96,7 +98,8 @@ def status() -> Response:
         raise FieldInvalid("request_id is missing", field="request_id")
     wait_s = _seconds(request.args.get("wait"))
     relay = current_site().relay
-    view = relay.wait(request_id, current_user(), wait_s) if wait_s else relay.view(request_id, current_user())
+    user = current_user()
+    view = relay.wait(request_id, user, wait_s, _is_live()) if wait_s else relay.view(request_id, user)
     note_view(view.request)
     return _fresh(jsonify(view.as_dict()))
 
@@ -176,6 +179,11 @@ def _seconds(value: Any) -> float:
     if not 0 <= seconds <= MOST_WAIT_S:
         raise FieldInvalid(f"wait must be a number of seconds from 0 to {MOST_WAIT_S:g}", field="wait")
     return seconds
+
+
+def _is_live() -> Callable[[], bool]:
+    """Whether the login or key that asks still is: to be asked while somebody waits."""
+    return partial(current_caller().is_live, current_site().accounts)
 
 
 def _fresh(response: Response) -> Response:
