@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
+from collections.abc import Callable
 from typing import Final
 
-from project.errors import FieldInvalid
+from project.core import scripts
+from project.errors import FieldInvalid, UsernameTaken
 
 LEAST_CHARS: Final = 3
 MOST_CHARS: Final = 64
 _CATEGORIES: Final = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "Nl", "No"})
-_UNSEEN: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-"""Letters and marks that show as nothing: with them one name could pass for another."""
 
 
 def normal(username: str) -> str:
@@ -26,13 +25,25 @@ def checked(username: str) -> str:
     username = normal(username)
     if not _is_name(username):
         raise FieldInvalid("The user name needs 3 to 64 letters, digits, dots, dashes or underscores", field="username")
+    if word := scripts.mixed(username):
+        message = f"{word} has letters of several alphabets that look alike; write it in one"
+        raise FieldInvalid(message, field="username")
     return username
+
+
+def check_free(username: str, is_taken: Callable[[str], bool]) -> None:
+    """Raise UsernameTaken for a name somebody has, or that would be read as the name of somebody."""
+    if is_taken(username):
+        raise UsernameTaken(field="username")
+    alike = scripts.read_as(username)
+    if alike and is_taken(alike):
+        raise UsernameTaken("Everybody would read that name as somebody else's", field="username")
 
 
 def _is_name(username: str) -> bool:
     """Whether it is 3 to 64 letters of any script, their marks (Thai and Hindi write vowels so), digits, . _ -"""
     if not LEAST_CHARS <= len(username) <= MOST_CHARS or unicodedata.category(username[0])[0] == "M":
         return False
-    if _UNSEEN.search(username):
+    if scripts.UNSEEN.search(username):
         return False
     return all(char in "._-" or unicodedata.category(char) in _CATEGORIES for char in username)

@@ -55,6 +55,7 @@ class People:
     def add(self, admin: User, username: str, role: str, origin: Origin) -> tuple[User, str]:
         """A new account and its first password, shown this once, to be changed at the first login."""
         username, given = names.checked(username), one_time_password()
+        names.check_free(username, lambda name: self._store.user_named(name) is not None)
         user = User(
             secrets.token_hex(8),
             username,

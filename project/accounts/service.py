@@ -18,7 +18,7 @@ from project.accounts.throttle import Throttle
 from project.clock import Clock
 from project.config import Settings
 from project.core.model import User
-from project.errors import CodeRequired, NotAllowed, TooManyAttempts, UsernameTaken, WrongCredentials
+from project.errors import CodeRequired, NotAllowed, TooManyAttempts, WrongCredentials
 from project.storage.port import Store
 
 _UNKNOWN = "?"
@@ -61,8 +61,7 @@ class Accounts:
         if self._settings.registration != "open":
             raise NotAllowed("An administrator makes the accounts of this site")
         username = names.checked(username)
-        if self._store.user_named(username) is not None:
-            raise UsernameTaken(field="username")
+        names.check_free(username, lambda name: self._store.user_named(name) is not None)
         passwords.check_rules(password, username)
         if not self._settings.development_logins:
             self.throttle.new_account(origin.address)

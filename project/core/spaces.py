@@ -10,6 +10,7 @@ from typing import Any, Final, cast, get_args
 
 from project.core.model import SpaceSettings
 from project.core.ordering import Order
+from project.core.scripts import UNSEEN, mixed
 from project.errors import FieldInvalid
 
 CARD_TYPES: Final = ("websockets", "link")
@@ -123,8 +124,10 @@ def _name(form: Mapping[str, str]) -> str:
         raise FieldInvalid("A space needs a name", field="name")
     if len(name) > MOST_NAME_CHARS:
         raise FieldInvalid(f"The name may have at most {MOST_NAME_CHARS} characters", field="name")
-    if any(unicodedata.category(char).startswith("C") for char in name):
+    if any(unicodedata.category(char).startswith("C") for char in name) or UNSEEN.search(name):
         raise FieldInvalid("The name has characters that cannot be seen", field="name")
+    if word := mixed(name):
+        raise FieldInvalid(f"{word} has letters of several alphabets that look alike; write it in one", field="name")
     return name
 
 

@@ -225,7 +225,8 @@ def test_the_documented_logins_keep_working_while_somebody_guesses(own_site: Liv
     form = {"username": "testuser", "password": "wrong"}
     answers = [requests.post(f"{own_site.host}/login", data=form, allow_redirects=False) for _ in range(50)]
     codes = [answer.status_code for answer in answers]
-    assert codes[:11] == [401] * 10 + [429]
+    assert codes[:10] == [401] * 10
+    assert 429 in codes[10:]
     # One more guess is let in after one second, the next two seconds later.
     assert codes.count(401) < 15
     assert int(answers[10].headers["Retry-After"]) >= 1
