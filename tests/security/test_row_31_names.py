@@ -1,4 +1,4 @@
-"""Rows 5 and 9: nobody is given a name that passes for somebody else's, and no space is."""
+"""Row 31: nobody is given a name that passes for somebody else's, and no space is."""
 
 from __future__ import annotations
 
