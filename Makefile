@@ -38,7 +38,7 @@ fuzz: $(STAMP) ## throw nonsense at the site for some minutes (EXAMPLES=3000)
 audit: $(STAMP) ## look up known holes of what is installed, and write a bill of materials (needs the network)
 	@test -x .make/audit/bin/pip-audit || { $(PY) -m venv .make/audit && .make/audit/bin/pip install -q pip-audit cyclonedx-bom; }
 	.make/audit/bin/cyclonedx-py environment --output-reproducible -o .make/sbom.json $(PY)
-	.make/audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
+	$(PY) -m tools.audit .make/audit/bin/pip-audit
 
 lint: $(STAMP) ## style
 	$(PY) -m ruff check .

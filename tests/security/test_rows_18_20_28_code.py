@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import socket
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -19,6 +22,7 @@ from project.core.submission import check_fields
 from project.errors import FieldInvalid
 from tests.conftest import ROOT, LiveSite
 from tests.relay.socket_client import Client, held, v2
+from tools.audit import NOT_REACHED, verdict
 
 OUTSIDE = ("worker", "suites", "load")
 """Programs that call a site; the site itself never imports them (import-linter)."""
@@ -154,3 +158,36 @@ def test_every_requirement_is_pinned_and_nothing_comes_from_elsewhere() -> None:
     assert set(required()) <= pins
     for name in ("requirements.txt", "constraints.txt", "pyproject.toml"):
         assert "index-url" not in Path(ROOT / name).read_text()
+
+
+FINE = {"name": "flask", "version": "3.1.3", "vulns": []}
+HOLED = {"name": "flask", "version": "1.0", "vulns": [{"id": "GHSA-1", "fix_versions": ["3.1.3"]}]}
+SKIPPED = {"name": "werkzeug", "skip_reason": "not found"}
+
+
+@pytest.mark.parametrize(
+    ("packages", "last", "code"),
+    [
+        ([FINE], "No known hole in 1 packages.", 0),
+        ([HOLED], "FAILED: 1 known holes; 0 packages not audited.", 1),
+        ([FINE, SKIPPED], "FAILED: 0 known holes; 1 packages not audited.", 1),
+        ([SKIPPED], NOT_REACHED, 1),
+        ([], NOT_REACHED, 1),
+        (None, NOT_REACHED, 1),
+    ],
+)
+def test_audit_of_nothing_is_no_audit(packages: list[object] | None, last: str, code: int) -> None:
+    lines, exit_code = verdict("no JSON" if packages is None else json.dumps({"dependencies": packages}))
+    assert (lines[-1], exit_code) == (last, code)
+    if packages == [HOLED]:
+        assert lines[0] == "flask 1.0: GHSA-1, mended in 3.1.3"
+
+
+def test_auditor_that_reaches_nobody_fails_in_one_line(tmp_path: Path) -> None:
+    auditor = tmp_path / "auditor.py"
+    auditor.write_text(
+        "import json\nprint(json.dumps({'dependencies': [{'name': 'a', 'skip_reason': 'not found'}]}))\n"
+    )
+    command = [sys.executable, "-m", "tools.audit", sys.executable, str(auditor)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == (NOT_REACHED, 1)
