@@ -24,7 +24,7 @@ def verdict(report: str) -> tuple[list[str], int]:
     if not packages or len(skipped) == len(packages):
         return [NOT_REACHED], 1
     holes = [
-        f"{package['name']} {package['version']}: {hole['id']}, mended in {', '.join(hole['fix_versions']) or 'none yet'}"
+        f"{package['name']} {package['version']}: {hole['id']}, mended in {' or '.join(hole['fix_versions']) or 'none'}"
         for package in packages
         for hole in package.get("vulns", ())
     ]
