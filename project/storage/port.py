@@ -120,7 +120,10 @@ class RequestStore(Protocol):
         """Apply deadlines: lost leases, queue and run timeouts. The moved requests."""
 
     def extend_leases(self, until: float) -> int:
-        """At start: no lease may end before ``until``, so workers have time to come back. How many were extended."""
+        """At start: every lease ends at ``until``, so workers have time to come back; how many had another end.
+
+        Later ones, too: the system's time may have been set back meanwhile, and who does not come is not waited for.
+        """
 
     def cancel(self, request_id: str, *, now: float, code: str) -> Request | None:
         """End an open request as cancelled; the request as it was, or None if it was over or unknown."""

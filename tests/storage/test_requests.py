@@ -262,6 +262,17 @@ def test_leases_are_extended_at_start(store: Store) -> None:
     assert store.requests.expire(NOW + 99) == ()
 
 
+def test_a_clock_that_was_set_back_makes_nobody_wait_for_the_lost(store: Store) -> None:
+    """A site starts an hour earlier than it stopped; the worker does not come back."""
+    submit(store, "r")
+    claim(store)
+    earlier = NOW - 3600
+    assert store.requests.extend_leases(earlier + 15) == 1
+    assert store.requests.expire(earlier + 14) == ()
+    assert [request.status for request in store.requests.expire(earlier + 15)] == [Status.QUEUED]
+    assert [request.attempt for request in claim(store, now=earlier + 16)] == [2]
+
+
 def test_cancel(store: Store) -> None:
     submit(store, "queued")
     (request,) = claim(store)

@@ -200,14 +200,14 @@ class MemoryRequests:
     def extend_leases(self, until: float) -> int:
         """See the port."""
         with self._lock:
-            short = [
+            others = [
                 request
                 for request in self._open.values()
-                if request.status is Status.PROCESSING and (request.lease_until or 0.0) < until
+                if request.status is Status.PROCESSING and request.lease_until != until
             ]
-            for request in short:
+            for request in others:
                 self._put(replace(request, lease_until=until))
-            return len(short)
+            return len(others)
 
     def cancel(self, request_id: str, *, now: float, code: str) -> Request | None:
         """See the port."""

@@ -279,7 +279,7 @@ class SqlRequests:
 
     def extend_leases(self, until: float) -> int:
         """See the port."""
-        statement = _T.update().where(_PROCESSING, _T.c.lease_until < until).values(lease_until=until)
+        statement = _T.update().where(_PROCESSING, _T.c.lease_until != until).values(lease_until=until)
         return self._write(lambda connection: connection.execute(statement).rowcount)
 
     def cancel(self, request_id: str, *, now: float, code: str) -> Request | None:
