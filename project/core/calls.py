@@ -73,8 +73,8 @@ class Search:
     """What to find in the log, newest first; None or empty means anything.
 
     ``outcome`` is an ``Outcome``, ``failure`` for all that are not a success, or a request's status. ``text`` is
-    looked for in ids, callers, errors and parameters, whatever the case. Without ``tests`` the calls and requests of
-    load runs are left out. ``before`` continues a listing (a ``seq``).
+    looked for in ids, callers, errors and parameters, whatever the case; or is an error's code. Without ``tests`` the
+    calls and requests of load runs are left out. ``before`` continues a listing (a ``seq``).
     """
 
     method: str = ""

@@ -210,6 +210,12 @@ def test_statistics_name_every_method(api: Api) -> None:
 
 
 def test_the_overview_is_whole(api: Api) -> None:
+    api.send("none.such", {}, 400)
+
+    def reasons() -> list[tuple[str, str, str]]:
+        return [(one["source"], one["filter"], one["code"]) for one in api.get("monitor/overview")["reasons"]]
+
+    eventually(lambda: ("rpc", "none.such", "unknown_method") in reasons())
     body = api.get("monitor/overview")
     assert [part["name"] for part in body["health"]] == ["store", "bus", "workers", "queues"]
     assert set(body["counts"]) == {"overview", "requests", "notifications", "methods", "testing"}

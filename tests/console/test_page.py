@@ -180,6 +180,19 @@ def test_failed_calls_are_found_opened_and_repeated(console: Page, api: Api) -> 
     expect(console.locator("#filter-text")).to_have_value("")
 
 
+def test_what_failed_leads_to_its_calls_and_nothing_is_compared_with_nothing(console: Page, api: Api) -> None:
+    api.send("space.status", {"space_id": "gone"}, 400)
+    reason = console.locator("#overview-reasons tr", has_text="space.status")
+    expect(reason).to_contain_text("There is no such space. space_not_found")
+    reason.get_by_role("button", name="Show them").click()
+    expect(console.locator("#panel-requests")).to_be_visible()
+    expect(console.locator("#filter-outcome")).to_have_value("failure")
+    expect(console.locator("#log tr").first).to_contain_text("space.status")
+    expect(console.locator("#log tr").first).to_contain_text("There is no such space.")
+    tab(console, "methods")
+    expect(console.locator("#worse")).to_contain_text("There was nothing in the week before")
+
+
 def test_a_schedule_is_made_and_ended(console: Page) -> None:
     tab(console, "testing")
     console.fill("#schedule-name", "Every night")

@@ -40,20 +40,36 @@ def clock() -> Hours:
 
 
 @pytest.fixture
-def load(tmp_path: Path, clock: Hours) -> Iterator[LoadTests]:
+def begun() -> list[tuple[str, str]]:
+    """What schedules have begun: the run's id, the schedule's name."""
+    return []
+
+
+@pytest.fixture
+def load(tmp_path: Path, clock: Hours, begun: list[tuple[str, str]]) -> Iterator[LoadTests]:
     """A load tester whose runs find nobody at the other end."""
     store, runtime = memory_store(), make_runtime("threading")
     store.accounts.add_user(ADMIN)
     inbox = Inbox(store.inbox, store.accounts, lambda topics: None, lambda space_id: None, clock)
     nowhere, keys = "http://127.0.0.1:9", ("k" * 32,)
     made = LoadTests(
-        store.runs, store.accounts, inbox, runtime, clock, folder=tmp_path / "load", address=nowhere, keys=keys
+        store.runs,
+        store.accounts,
+        inbox,
+        runtime,
+        clock,
+        folder=tmp_path / "load",
+        address=nowhere,
+        keys=keys,
+        scheduled=lambda run, schedule: begun.append((run.id, schedule.name)),
     )
     yield made
     made.stop()
 
 
-def test_a_schedule_begins_when_it_is_due_and_leaves_out_a_turn_that_is_taken(load: LoadTests, clock: Hours) -> None:
+def test_a_schedule_begins_when_it_is_due_and_leaves_out_a_turn_that_is_taken(
+    load: LoadTests, clock: Hours, begun: list[tuple[str, str]]
+) -> None:
     made = load.add_schedule("hourly", TARGET, 3600.0, ADMIN)
     load.start_due()
     assert load.running() is None
@@ -69,6 +85,8 @@ def test_a_schedule_begins_when_it_is_due_and_leaves_out_a_turn_that_is_taken(lo
     load.start_due()
     noted = load.schedules()[0]
     assert (noted.last_run_id, noted.last_error) == (run.id, LoadRunning.default_message())
+    assert noted.last_code == "load_running"
+    assert begun == [(run.id, "hourly")]
     assert noted.next_at > clock.now
     stopped = load.stop()
     assert stopped is not None
@@ -110,6 +128,7 @@ def test_a_run_is_under_way_as_long_as_its_process_lives(load: LoadTests) -> Non
 
     eventually(over)
     assert "ended early" in (load.get(run.id).error or "")
+    assert load.get(run.id).code == "generator_ended"
 
 
 def test_how_often_is_bounded(load: LoadTests) -> None:

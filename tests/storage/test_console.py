@@ -59,6 +59,7 @@ def test_calls_are_found(store: Store) -> None:
         (Search(since=1003.0, until=1005.0), ["c4", "c3"]),
         (Search(text="100% SLOW"), ["c5"]),
         (Search(text="ünÏCODE", limit=1), ["c5"]),
+        (Search(text="rpc_timeout"), ["c5"]),
         (Search(text="100x"), []),
         (Search(test_id="t"), ["c5"]),
         (Search(tests=False, limit=1), ["c4"]),

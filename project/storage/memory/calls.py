@@ -195,7 +195,7 @@ def _call_matches(call: Call, search: Search) -> bool:
         and (failed if search.outcome == "failure" else search.outcome in ("", call.outcome.value))
         and search.test_id in ("", call.test_id)
         and (search.tests or call.test_id is None)
-        and search.text.casefold() in words_of(call)
+        and (search.text.casefold() in words_of(call) or search.text == call.code)
         and _within(call.at, call.seq, search)
     )
 

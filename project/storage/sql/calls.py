@@ -218,7 +218,7 @@ def _of_calls(search: Search) -> list[Any]:
     if search.until is not None:
         where.append(_C.c.at < search.until)
     if search.text:
-        where.append(_contains(_C.c.words, search.text.casefold()))
+        where.append(sa.or_(_contains(_C.c.words, search.text.casefold()), _C.c.code == search.text))
     if search.test_id:
         where.append(_C.c.test_id == search.test_id)
     if not search.tests:
