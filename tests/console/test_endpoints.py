@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.conftest import LiveSite, Process, eventually
+from tests.conftest import LiveSite, Process, eventually, one_of_trials
 from tests.console.conftest import Api
 
 pytestmark = pytest.mark.slow
@@ -144,13 +144,19 @@ def test_a_call_that_takes_too_long_is_a_timeout_and_its_request_is_cancelled(ap
     )
     try:
         mock.says("Request processor started")
-        body = api.send("space.infer", {"space_id": space_id, "prompt": "x"}, timeout=1)
-        assert (body["success"], body["outcome"], body["code"]) == (False, "timeout", "rpc_timeout")
-        assert body["duration_ms"] >= 1000
-        request = api.get("monitor/requests", source="relay", method=space_id)["requests"][0]
-        assert request["outcome"] == "cancelled"
+        _takes_too_long(api, space_id)
     finally:
         mock.end()
+
+
+@one_of_trials
+def _takes_too_long(api: Api, space_id: str) -> None:
+    """The second must be enough for the request to be taken."""
+    body = api.send("space.infer", {"space_id": space_id, "prompt": "x"}, timeout=1)
+    assert (body["success"], body["outcome"], body["code"]) == (False, "timeout", "rpc_timeout")
+    assert body["duration_ms"] >= 1000
+    (request,) = api.get("monitor/requests", source="relay", method=space_id)["requests"][:1]
+    assert request["outcome"] == "cancelled"
 
 
 def test_the_log_is_found_by_every_filter_and_opened(api: Api) -> None:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import requests
 
-from tests.conftest import LiveSite, Process, eventually
+from tests.conftest import LiveSite, Process, eventually, one_of_trials
 from tests.console.conftest import Api
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,9 @@ def start(api: Api, **changed: Any) -> str:
     return test_id
 
 
+@one_of_trials
 def test_a_run_by_the_example(api: Api) -> None:
+    api.post("test/load/stop", {})
     body = api.post("test/load/start", {**START, "params": {"user_id": "load-test", "type": "test"}})
     test_id = body["test_id"]
     assert len(test_id) == 8
@@ -205,7 +207,7 @@ def test_a_run_survives_the_site(own_site: LiveSite) -> None:
     """The generator goes on while the site is gone; the site that comes back knows it, follows it and can stop it."""
     own_site.start()
     api = Api(own_site, own_site.login())
-    test_id = start(api, method="system.ping", total_requests=10_000, concurrency=2)
+    test_id = start(api, method="system.ping", total_requests=10_000, concurrency=1)
     eventually(lambda: api.get("test/load/status")["progress"] > 0)
     own_site.kill()
     own_site.start()
@@ -219,7 +221,7 @@ def test_a_run_survives_the_site(own_site: LiveSite) -> None:
 
 
 def test_a_generator_that_dies_is_noticed(api: Api) -> None:
-    test_id = start(api, method="system.ping", total_requests=10_000, concurrency=2)
+    test_id = start(api, method="system.ping", total_requests=10_000, concurrency=1)
     eventually(lambda: api.get("test/load/status")["progress"] > 0)
     mine = [p for p in psutil.process_iter(["cmdline"]) if any(test_id in part for part in p.info["cmdline"] or ())]
     assert len(mine) == 1

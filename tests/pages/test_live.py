@@ -76,7 +76,7 @@ def test_one_stream_a_page_and_none_while_hidden(site: LiveSite, start_worker: S
     for prompt in ("first", "second", "third"):
         ask(page, prompt)
         expect(page.locator(".request", has_text=prompt)).to_have_count(1)
-        assert page.evaluate(OPEN_STREAMS) == 1
+        eventually(lambda: page.evaluate(OPEN_STREAMS) == 1)
     expect(page.locator(".request", has_text="first").locator(".state")).to_have_text("Running")
     eventually(lambda: page.evaluate(OPEN_STREAMS) == 1)
     page.evaluate(HIDE, True)

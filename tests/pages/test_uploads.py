@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.conftest import LiveSite
+from tests.conftest import LiveSite, one_of_trials
 
 pytestmark = pytest.mark.slow
 SLOW_UPLOAD = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 400_000}
@@ -68,15 +68,22 @@ def test_too_much_is_told_before_it_is_sent(space_page: Page) -> None:
 
 def test_upload_tells_how_far_it_is(space_page: Page) -> None:
     page = space_page
-    page.set_input_files("#other_file", chosen("big.bin", 900_000))  # type: ignore[arg-type]
     slow_down(page)
-    page.click("#send")
-    note = page.locator("#ask-note")
-    expect(page.locator("#upload")).to_be_visible()
-    expect(note).to_contain_text("Uploading: ")
-    expect(note).to_contain_text("KB of 879")
-    expect(note).to_have_attribute("aria-live", "off")  # not every step is read out
-    expect(page.locator(".attached")).to_contain_text("big.bin")
+
+    @one_of_trials
+    def tells() -> None:
+        """In the two seconds that it takes."""
+        page.reload()
+        page.set_input_files("#other_file", chosen("big.bin", 900_000))  # type: ignore[arg-type]
+        page.click("#send")
+        note = page.locator("#ask-note")
+        expect(page.locator("#upload")).to_be_visible(timeout=2000)
+        expect(note).to_contain_text("Uploading: ", timeout=2000)
+        expect(note).to_contain_text("KB of 879", timeout=2000)
+        expect(note).to_have_attribute("aria-live", "off", timeout=2000)  # not every step is read out
+
+    tells()
+    expect(page.locator(".attached").first).to_contain_text("big.bin")
     expect(page.locator("#upload")).to_be_hidden()
     expect(page.locator("#stop")).to_be_hidden()
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from tests.conftest import LiveSite
+from tests.conftest import PATIENCE_S, LiveSite
 
 MB = 1024 * 1024
 HANDSHAKE = (
@@ -20,7 +20,7 @@ HANDSHAKE = (
 )
 
 
-def connect(site: LiveSite, *, timeout_s: float = 20.0) -> socket.socket:
+def connect(site: LiveSite, *, timeout_s: float = PATIENCE_S) -> socket.socket:
     """A bare connection."""
     made = socket.create_connection(("127.0.0.1", site.port), timeout=timeout_s)
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -30,7 +30,7 @@ fuzz = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
     database=None,
 )
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + EXAMPLES)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + EXAMPLES)]
 
 EVENTS = ["register", "inference_result", "inference_progress", "inference_chunk", "heartbeat", "drain", "nonsense", ""]
 TEXT = st.text(max_size=60) | st.sampled_from(PAYLOADS)
@@ -230,7 +230,7 @@ def test_routes(
         headers={**headers, "Content-Type": kind},
         allow_redirects=False,
         stream=True,
-        timeout=20,
+        timeout=60,
     )
     with answer:
         assert answer.status_code not in (500, 501, 502), (method, url, body)

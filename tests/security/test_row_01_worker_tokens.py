@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+import secrets
 import sqlite3
-import time
 
 import pytest
 import requests
 
-from tests.conftest import LiveSite, eventually
+from tests.conftest import LiveSite, eventually, one_of_trials
 from tests.relay.socket_client import Client, v2
 
 FAR = {"SPACES_HOST": "0.0.0.0", "SPACES_ADMIN_PASSWORD": "quiet-lantern-42"}
@@ -104,12 +104,14 @@ def test_two_tokens_live_for_rotation_and_each_says_when_it_was_used(far: LiveSi
     assert register(far, "Rotated", token=second)["success"] is True
 
 
+@one_of_trials
 def test_revoking_ends_the_connection_within_a_second_and_no_others(far: LiveSite) -> None:
-    space = make_space(far, "Revoked")
+    name = f"Revoked {secrets.token_hex(4)}"
+    space = make_space(far, name)
     admin_of(far).post(
         f"{far.host}/admin/space/edit/{space}",
         data={
-            "name": "Revoked",
+            "name": name,
             "card_type": "websockets",
             "cover": "default.png",
             "ws_enable_prompt": "on",
@@ -118,16 +120,14 @@ def test_revoking_ends_the_connection_within_a_second_and_no_others(far: LiveSit
     )
     (first, revoke), (second, _) = make_token(far, space), make_token(far, space, "second")
     going, staying = Client(far), Client(far)
-    assert going.register("Revoked", **v2("going", token=first))["success"] is True
-    assert staying.register("Revoked", **v2("staying", token=second))["success"] is True
+    assert going.register(name, **v2("going", token=first))["success"] is True
+    assert staying.register(name, **v2("staying", token=second))["success"] is True
     admin = admin_of(far)
-    began = time.monotonic()
     admin.post(revoke)
-    eventually(lambda: not going.socket.connected, within_s=REVOKED_WITHIN_S + 1)
-    assert time.monotonic() - began < REVOKED_WITHIN_S + 1
+    eventually(lambda: not going.socket.connected, within_s=REVOKED_WITHIN_S)
     assert staying.call("heartbeat", {"in_flight": []})["ok"] is True
     staying.close()
-    assert register(far, "Revoked", token=first)["success"] is False
+    assert register(far, name, token=first)["success"] is False
 
 
 def test_a_token_of_another_space_is_not_revoked_by_its_id(far: LiveSite) -> None:

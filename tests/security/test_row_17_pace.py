@@ -7,7 +7,7 @@ import requests
 
 from project.config import USUAL_CONNECTIONS, USUAL_PACE, Settings
 from project.web.pace import BURST_S, MOST_KEPT, Pace
-from tests.conftest import LiveSite
+from tests.conftest import LiveSite, one_of_trials
 
 
 class Clock:
@@ -52,11 +52,12 @@ def test_usual_pace() -> None:
 
 
 @pytest.mark.slow
+@one_of_trials
 def test_flood_is_refused_and_others_are_served(own_site: LiveSite) -> None:
     own_site.environment |= {
         "SPACES_PROXY_HOPS": "1",
         "SPACES_ADMIN_PASSWORD": "a password of our own",
-        "SPACES_ADDRESS_REQUESTS_PER_S": "2",
+        "SPACES_ADDRESS_REQUESTS_PER_S": "1",
     }
     own_site.start()
     with requests.Session() as session:

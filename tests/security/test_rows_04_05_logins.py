@@ -14,7 +14,7 @@ from project.accounts.audit import Origin
 from project.accounts.hashing import Hasher
 from project.core.throttling import network
 from project.errors import BadApiKey, TooManyAttempts, TryLater, WrongCredentials
-from tests.conftest import LiveSite, eventually
+from tests.conftest import LiveSite, eventually, one_of_trials
 from tests.relay.socket_client import Client
 from tests.security.conftest import PASSWORD, Bench
 
@@ -219,9 +219,10 @@ def test_few_hash_at_once_and_turns_are_fair() -> None:
 # -- on a real site --------------------------------------------------------------------------------------------------
 
 
+@one_of_trials
 def test_the_documented_logins_keep_working_while_somebody_guesses(own_site: LiveSite) -> None:
     """On loopback every test and every demo comes from one address, and these passwords are no secret."""
-    own_site.start()
+    own_site.start_afresh()
     form = {"username": "testuser", "password": "wrong"}
     answers = [requests.post(f"{own_site.host}/login", data=form, allow_redirects=False) for _ in range(50)]
     codes = [answer.status_code for answer in answers]
@@ -239,8 +240,9 @@ def test_the_documented_logins_keep_working_while_somebody_guesses(own_site: Liv
     own_site.login("testuser", "testpass123")
 
 
+@one_of_trials
 def test_wrong_worker_tokens_and_api_keys_are_throttled_alike_and_right_ones_never(own_site: LiveSite) -> None:
-    own_site.start()
+    own_site.start_afresh()
     space = own_site.make_space("Guessed")
     admin = own_site.login()
     page = admin.post(f"{own_site.host}/admin/space/{space}/tokens", data={"token_name": "t"}).text

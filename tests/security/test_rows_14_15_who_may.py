@@ -99,7 +99,7 @@ def _call(site: LiveSite, route: Route, caller: requests.Session | None, ids: di
     query = {"request_id": ids.get("request_id", UNKNOWN)} if route.path == "/websockets/status" else None
     asker = caller or requests.Session()
     return asker.request(
-        route.methods, site.host + path, params=query, headers=JSON, allow_redirects=False, timeout=20, stream=True
+        route.methods, site.host + path, params=query, headers=JSON, allow_redirects=False, timeout=60, stream=True
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -70,23 +70,40 @@ def tried(
         trial.close()
 
 
+Arguments = tuple[str, Sequence[str], float, str]
+
+
+def planned() -> dict[str, list[Arguments]]:
+    """What is tried with each worker."""
+    names = [check.name for check in CHECKS]
+    plan: dict[str, list[Arguments]] = {}
+    for name, (command, fail_prompt) in GOOD.items():
+        # In halves: the longest of all decides how long the whole takes.
+        halves = (names[: len(names) // 2], names[len(names) // 2 :])
+        plan[name] = [(command, half, PATIENCE_S, fail_prompt) for half in halves]
+    for fault, (concerned, _) in FAULTS.items():
+        names_tried = {concerned, *(() if concerned in ALSO else ALSO)}
+        plan[fault] = [(f"{PLAIN} 0.5 {shlex.quote(fault)}", [*names_tried], SHORT_PATIENCE_S, FAIL_PROMPT)]
+    for command, (concerned, _) in GRAVE_FAULTS.items():
+        plan[command] = [(command, ["registers by websocket", concerned], SHORT_PATIENCE_S, FAIL_PROMPT)]
+    return plan
+
+
 @pytest.fixture(scope="package")
 def trials() -> Iterator[Callable[[str], Outcomes]]:
-    """Every trial of the conformance suite by its name. They wait more than they work, so several go on at once."""
-    names = [check.name for check in CHECKS]
+    """Every trial of the conformance suite by its name. They wait more than they work, so several go on at once.
+
+    Asked for again, it is another trial of the same, alone: a good worker that was held up has failed nothing.
+    """
+    plan = planned()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        running: dict[str, list[Future[Outcomes]]] = {}
-        for name, (command, fail_prompt) in GOOD.items():
-            # In halves: the longest of all decides how long the whole takes.
-            halves = (names[: len(names) // 2], names[len(names) // 2 :])
-            running[name] = [pool.submit(tried, command, half, PATIENCE_S, fail_prompt) for half in halves]
-        for fault, (concerned, _) in FAULTS.items():
-            command = f"{PLAIN} 0.5 {shlex.quote(fault)}"
-            names_tried = {concerned, *(() if concerned in ALSO else ALSO)}
-            running[fault] = [pool.submit(tried, command, [*names_tried], SHORT_PATIENCE_S)]
-        for command, (concerned, _) in GRAVE_FAULTS.items():
-            running[command] = [pool.submit(tried, command, ["registers by websocket", concerned], SHORT_PATIENCE_S)]
-        yield lambda name: {key: each for future in running[name] for key, each in future.result(100).items()}
+        running = {name: [pool.submit(tried, *each) for each in parts] for name, parts in plan.items()}
+
+        def outcomes(name: str) -> Outcomes:
+            parts = running.pop(name, None) or [pool.submit(tried, *each) for each in plan[name]]
+            return {key: each for future in parts for key, each in future.result(280).items()}
+
+        yield outcomes
         for futures in running.values():
             for future in futures:
                 future.cancel()

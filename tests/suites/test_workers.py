@@ -11,7 +11,7 @@ import pytest
 
 from project.suites.conformance.subject import Subject
 from project.suites.conformance.suite import CHECKS
-from tests.conftest import ROOT, LiveSite, Process, eventually
+from tests.conftest import ROOT, LiveSite, Process, eventually, one_of_trials
 from tests.suites.conftest import Outcomes, Told
 from tests.suites.faults import FAIL_PROMPT, FAULTS, GRAVE_FAULTS, HERE, PLAIN, PYTHON
 
@@ -20,15 +20,18 @@ FAILS = "fails a request its handler fails at"
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+@one_of_trials
 def test_a_fault_fails_its_check(trials: Callable[[str], Outcomes], fault: str) -> None:
     concerned, why = FAULTS[fault]
-    failed = {name: outcome.problem for name, outcome in trials(fault).items() if outcome.problem}
+    outcomes = trials(fault)
+    failed = {name: outcome.problem for name, outcome in outcomes.items() if outcome.problem}
     assert failed.keys() == {concerned}, failed
     assert why in failed[concerned]
-    assert not [name for name, outcome in trials(fault).items() if outcome.not_tried]
+    assert not [name for name, outcome in outcomes.items() if outcome.not_tried]
 
 
 @pytest.mark.parametrize("command", GRAVE_FAULTS, ids=lambda command: command.split(" ", 6)[-1])
+@one_of_trials
 def test_a_grave_fault_fails_its_check(trials: Callable[[str], Outcomes], command: str) -> None:
     concerned, why = GRAVE_FAULTS[command]
     failed = {name: outcome.problem for name, outcome in trials(command).items() if outcome.problem}
@@ -37,6 +40,7 @@ def test_a_grave_fault_fails_its_check(trials: Callable[[str], Outcomes], comman
 
 
 @pytest.mark.parametrize(("worker", "untried"), [("the SDK", {FAILS}), ("by hand", set())])
+@one_of_trials
 def test_a_good_worker_passes_everything(trials: Callable[[str], Outcomes], worker: str, untried: set[str]) -> None:
     outcomes = trials(worker)
     assert {name: outcome.problem for name, outcome in outcomes.items() if outcome.problem} == {}
@@ -44,6 +48,7 @@ def test_a_good_worker_passes_everything(trials: Callable[[str], Outcomes], work
     assert list(outcomes) == [check.name for check in CHECKS]
 
 
+@one_of_trials
 def test_a_worker_of_version_1_is_told_what_does_not_apply(trials: Callable[[str], Outcomes]) -> None:
     outcomes = trials("version 1")
     assert {name: outcome.problem for name, outcome in outcomes.items() if outcome.problem} == {}
@@ -85,7 +90,7 @@ def test_nothing_is_left_of_a_worker(tmp_path: Path) -> None:
     """What the command has started ends with it, also when it itself has ended before."""
     note = tmp_path / "pid"
     subject = Subject(["sh", "-c", f"sleep 300 & echo $! > {note}; exit 3"], str(tmp_path))
-    assert subject.wait(5, "at once") == 3
+    assert subject.wait(30, "at once") == 3
     pid = int(note.read_text())
     eventually(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     subject.end()
@@ -98,6 +103,7 @@ def test_every_check_has_a_fault() -> None:
     }
 
 
+@one_of_trials
 def test_the_command_line(run_tool: Callable[..., Told]) -> None:
     """A line for each check, exit code 1 for a failure, and why what is not tried is not."""
     example = f"env PYTHONPATH={ROOT} {PYTHON} {ROOT}/examples/worker_upper.py {{host}} {{space}}"
