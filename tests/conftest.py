@@ -52,6 +52,32 @@ OF_PROCESSES = frozenset(
 TAIL_CHARS = 6000
 PATIENCE_S = 60.0
 """How long something that must come is waited for: no claim about speed, only an end for what hangs."""
+LONGEST = (
+    "suites/test_workers.py",
+    "load/test_truth.py",
+    "load/test_command.py",
+    "faults/test_workers.py",
+    "faults/test_kill_rounds.py",
+    "suites/test_tool.py",
+    "worker/test_faults.py",
+    "security/test_row_27_slow_clients.py",
+    "security/test_row_13_sockets.py",
+    "security/test_fuzz.py",
+    "suites/test_lies.py",
+    "pages/test_look.py",
+    "pages/test_space_page.py",
+    "pages/test_live.py",
+    "worker/test_outbox.py",
+    "faults/test_site.py",
+    "load/test_performance.py",
+    "load/test_relay.py",
+    "console/test_page.py",
+    "console/test_load.py",
+    "relay/test_kill.py",
+    "relay/test_stopping.py",
+    "worker/test_handlers.py",
+    "worker/test_mock_app.py",
+)
 TRIALS = 5
 ENDED = ("completed", "failed", "cancelled")
 P = ParamSpec("P")
@@ -66,10 +92,15 @@ atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow whatever uses a process or a browser, so that `make fast` stays fast."""
+    """Mark as slow whatever uses a process or a browser, so that `make fast` stays fast; the longest files come first.
+
+    Where several run at once, none of these is then left to one of them while the others have nothing to do.
+    """
     for item in items:
         if OF_PROCESSES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.relative_to(ROOT / "tests").as_posix(), len(LONGEST)))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -198,6 +229,7 @@ class LiveSite:
     environment: dict[str, str] = field(default_factory=dict)
     process: Process | None = None
     port: int = 0
+    _logins: dict[str, requests.Session] = field(default_factory=dict)
 
     @property
     def host(self) -> str:
@@ -220,6 +252,7 @@ class LiveSite:
     def start_afresh(self) -> None:
         """Start it with nothing in its folder, as the first time."""
         self.end()
+        self._logins.clear()
         shutil.rmtree(self.data_dir, ignore_errors=True)
         self.start()
 
@@ -246,9 +279,16 @@ class LiveSite:
         assert answer.status_code == 302, answer.text
         return session
 
+    def logged_in(self, username: str = "admin", password: str = "admin123") -> requests.Session:
+        """A login that was made before, if it still is one: for what is not about logins, which cost a hash each."""
+        session = self._logins.get(username)
+        if session is None or session.get(f"{self.host}/account/password", allow_redirects=False).status_code != 200:
+            session = self._logins[username] = self.login(username, password)
+        return session
+
     def make_space(self, name: str, **fields: str) -> str:
         form = {"name": name, "card_type": "websockets", "cover": "default.png", "ws_enable_prompt": "on", **fields}
-        answer = self.login().post(f"{self.host}/admin/space/add", data=form, allow_redirects=False)
+        answer = self.logged_in().post(f"{self.host}/admin/space/add", data=form, allow_redirects=False)
         found = re.fullmatch(r"/admin/space/edit/(\w+)", answer.headers.get("Location", ""))
         assert found, answer.text
         return found[1]

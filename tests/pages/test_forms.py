@@ -41,7 +41,7 @@ def test_browser_without_a_script_goes_all_the_way(
     log_in(page, site)
     page.goto(f"{site.host}/ai_project/{space_id}")
     page.click("#send")
-    assert page.url.endswith(f"/websockets/submit/{space_id}")
+    page.wait_for_url(f"**/websockets/submit/{space_id}")
     expect(page.locator(".notice-bad")).to_have_text("Write a prompt or choose a file first.")
     page.fill("#prompt", "slow and plain")
     page.set_input_files("#other_file", {"name": "a.txt", "mimeType": "text/plain", "buffer": b"abc"})  # type: ignore[arg-type]

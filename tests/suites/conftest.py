@@ -1,4 +1,4 @@
-"""The tool, run in this process; and the trials of workers, which go on beside the other tests of this folder."""
+"""The tool, run in this process; and the trials of workers, which go on beside the other tests of a module."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def planned() -> dict[str, list[Arguments]]:
     return plan
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def trials() -> Iterator[Callable[[str], Outcomes]]:
     """Every trial of the conformance suite by its name. They wait more than they work, so several go on at once.
 
@@ -107,10 +107,3 @@ def trials() -> Iterator[Callable[[str], Outcomes]]:
         for futures in running.values():
             for future in futures:
                 future.cancel()
-
-
-@pytest.fixture(scope="package", autouse=True)
-def trials_begin_early(request: pytest.FixtureRequest) -> None:
-    """Begin the trials now if some test will want them: they go on while other tests run."""
-    if any("trials" in getattr(item, "fixturenames", ()) for item in request.session.items):
-        request.getfixturevalue("trials")

@@ -15,52 +15,9 @@ from tests.conftest import ROOT, LiveSite, Process, eventually, one_of_trials
 from tests.suites.conftest import Outcomes, Told
 from tests.suites.faults import FAIL_PROMPT, FAULTS, GRAVE_FAULTS, HERE, PLAIN, PYTHON
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("trials")]
+"""The trials begin with the first test, and go on while those are run that need none."""
 FAILS = "fails a request its handler fails at"
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-@one_of_trials
-def test_a_fault_fails_its_check(trials: Callable[[str], Outcomes], fault: str) -> None:
-    concerned, why = FAULTS[fault]
-    outcomes = trials(fault)
-    failed = {name: outcome.problem for name, outcome in outcomes.items() if outcome.problem}
-    assert failed.keys() == {concerned}, failed
-    assert why in failed[concerned]
-    assert not [name for name, outcome in outcomes.items() if outcome.not_tried]
-
-
-@pytest.mark.parametrize("command", GRAVE_FAULTS, ids=lambda command: command.split(" ", 6)[-1])
-@one_of_trials
-def test_a_grave_fault_fails_its_check(trials: Callable[[str], Outcomes], command: str) -> None:
-    concerned, why = GRAVE_FAULTS[command]
-    failed = {name: outcome.problem for name, outcome in trials(command).items() if outcome.problem}
-    assert failed.keys() == {concerned}, failed
-    assert why in failed[concerned]
-
-
-@pytest.mark.parametrize(("worker", "untried"), [("the SDK", {FAILS}), ("by hand", set())])
-@one_of_trials
-def test_a_good_worker_passes_everything(trials: Callable[[str], Outcomes], worker: str, untried: set[str]) -> None:
-    outcomes = trials(worker)
-    assert {name: outcome.problem for name, outcome in outcomes.items() if outcome.problem} == {}
-    assert {name for name, outcome in outcomes.items() if outcome.not_tried} == untried
-    assert list(outcomes) == [check.name for check in CHECKS]
-
-
-@one_of_trials
-def test_a_worker_of_version_1_is_told_what_does_not_apply(trials: Callable[[str], Outcomes]) -> None:
-    outcomes = trials("version 1")
-    assert {name: outcome.problem for name, outcome in outcomes.items() if outcome.problem} == {}
-    for name, outcome in outcomes.items():
-        if name.startswith("v2: "):
-            assert outcome.not_tried == "version 2 only, and this worker speaks version 1"
-        elif " file" in name:
-            assert outcome.not_tried == "the worker fetches no files"
-        elif name == FAILS:
-            assert outcome.not_tried == "--fail-prompt TEXT says at which prompt its handler fails"
-        else:
-            assert not outcome.not_tried
 
 
 @pytest.mark.parametrize(
@@ -153,3 +110,47 @@ def test_suite_and_worker_belong_together(flags: tuple[str, ...]) -> None:
 def test_every_check_is_documented() -> None:
     page = (ROOT / "docs" / "how-to" / "test-a-worker.md").read_text(encoding="utf-8")
     assert [c.name for c in CHECKS if f"| {c.name.removeprefix('v2: ')} |" not in page] == []
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@one_of_trials
+def test_a_fault_fails_its_check(trials: Callable[[str], Outcomes], fault: str) -> None:
+    concerned, why = FAULTS[fault]
+    outcomes = trials(fault)
+    failed = {name: outcome.problem for name, outcome in outcomes.items() if outcome.problem}
+    assert failed.keys() == {concerned}, failed
+    assert why in failed[concerned]
+    assert not [name for name, outcome in outcomes.items() if outcome.not_tried]
+
+
+@pytest.mark.parametrize("command", GRAVE_FAULTS, ids=lambda command: command.split(" ", 6)[-1])
+@one_of_trials
+def test_a_grave_fault_fails_its_check(trials: Callable[[str], Outcomes], command: str) -> None:
+    concerned, why = GRAVE_FAULTS[command]
+    failed = {name: outcome.problem for name, outcome in trials(command).items() if outcome.problem}
+    assert failed.keys() == {concerned}, failed
+    assert why in failed[concerned]
+
+
+@pytest.mark.parametrize(("worker", "untried"), [("the SDK", {FAILS}), ("by hand", set())])
+@one_of_trials
+def test_a_good_worker_passes_everything(trials: Callable[[str], Outcomes], worker: str, untried: set[str]) -> None:
+    outcomes = trials(worker)
+    assert {name: outcome.problem for name, outcome in outcomes.items() if outcome.problem} == {}
+    assert {name for name, outcome in outcomes.items() if outcome.not_tried} == untried
+    assert list(outcomes) == [check.name for check in CHECKS]
+
+
+@one_of_trials
+def test_a_worker_of_version_1_is_told_what_does_not_apply(trials: Callable[[str], Outcomes]) -> None:
+    outcomes = trials("version 1")
+    assert {name: outcome.problem for name, outcome in outcomes.items() if outcome.problem} == {}
+    for name, outcome in outcomes.items():
+        if name.startswith("v2: "):
+            assert outcome.not_tried == "version 2 only, and this worker speaks version 1"
+        elif " file" in name:
+            assert outcome.not_tried == "the worker fetches no files"
+        elif name == FAILS:
+            assert outcome.not_tried == "--fail-prompt TEXT says at which prompt its handler fails"
+        else:
+            assert not outcome.not_tried
