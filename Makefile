@@ -27,7 +27,7 @@ run: $(STAMP) ## start the site with a demo space and a mock worker (PORT=5001)
 
 test: $(STAMP) ## run every test
 	@$(PY) tools/find_services.py >&2
-	browser="$$($(PY) tools/find_browser.py)" && SPACES_TEST_BROWSER="$$browser" $(PY) -m pytest -n 2 --dist loadfile --timeout=300
+	browser="$$($(PY) tools/find_browser.py)" && SPACES_TEST_BROWSER="$$browser" $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --timeout=300
 
 fast: $(STAMP) ## run the tests that need no process and no browser
 	$(PY) -m pytest -m 'not slow'

@@ -93,7 +93,8 @@ def planned() -> dict[str, list[Arguments]]:
 def trials() -> Iterator[Callable[[str], Outcomes]]:
     """Every trial of the conformance suite by its name. They wait more than they work, so several go on at once.
 
-    Asked for again, it is another trial of the same, alone: a good worker that was held up has failed nothing.
+    Asked for again, it is another trial of the same, with more patience: a good worker that was held up has failed
+    nothing.
     """
     plan = planned()
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -101,6 +102,7 @@ def trials() -> Iterator[Callable[[str], Outcomes]]:
 
         def outcomes(name: str) -> Outcomes:
             parts = running.pop(name, None) or [pool.submit(tried, *each) for each in plan[name]]
+            plan[name] = [(command, names, patience_s * 2, prompt) for command, names, patience_s, prompt in plan[name]]
             return {key: each for future in parts for key, each in future.result(280).items()}
 
         yield outcomes

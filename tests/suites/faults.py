@@ -61,7 +61,7 @@ FAULTS: Final = {
     "gives up at once": ("v2: tries again after a passing refusal", "after a refusal try_later, got its end"),
     "drops its work": ("v2: keeps its work while the site restarts", "registration after the site's restart"),
     "drops all at SIGTERM": ("v2: finishes its work at SIGTERM", "expected drain after SIGTERM, got its end"),
-    "is deaf to SIGTERM": ("ends at SIGTERM", "expected the worker's end after SIGTERM within 4 s, got none"),
+    "is deaf to SIGTERM": ("ends at SIGTERM", "expected the worker's end after SIGTERM within"),
     "goes on when refused": ("ends when its space is refused", "expected the worker's end after the refusal"),
     "shouts": ("sends only messages of the protocol", "inference_progress: percent must be a number from 0 to 100"),
     "counts wrongly": (
@@ -71,11 +71,11 @@ FAULTS: Final = {
     "gossips": ("sends only messages of the protocol", "got the event 'worker_news'"),
 }
 GRAVE_FAULTS: Final = {
-    f"{PLAIN} 0.5 'says nothing'": ("answers a request", "within 4 s, got none"),
+    f"{PLAIN} 0.5 'says nothing'": ("answers a request", " s, got none"),
     f"{PLAIN} 0.5 'hangs up'": ("keeps its connection", "expected the connection to last, got its end by the worker"),
     f"{MOCK} --fault crash": ("answers a request", "got its end with exit code -9"),
-    f"{MOCK} --fault freeze": ("answers a request", "within 4 s, got none"),
-    f"{MOCK} --fault late": ("answers a request", "within 4 s, got none"),
+    f"{MOCK} --fault freeze": ("answers a request", " s, got none"),
+    f"{MOCK} --fault late": ("answers a request", " s, got none"),
     f"{MOCK} --fault oversized": ("answers a request", "inference_result: result has "),
     f"{MOCK} --fault wrong-lease": ("answers a request", "lease_id of the result: expected '"),
     f"{MOCK} --fault duplicate": ("answers it once", "results of a request: expected 1, got 3"),

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from project.suites import bench, cli, client
 from project.suites.page import Page
-from tests.conftest import LiveSite, Process, one_of_trials
+from tests.conftest import LiveSite, Process, lasting_port, one_of_trials
 from tests.suites.conftest import Told
 from tests.suites.liar import Answer, Call, Forward, liar_before
 from tests.worker.wrong_servers import Answering
@@ -165,9 +165,7 @@ def test_something_else_is_there(start_tool: Start) -> None:
 
 
 def test_nobody_there(start_tool: Start) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        host = f"http://127.0.0.1:{free.getsockname()[1]}"
+    host = f"http://127.0.0.1:{lasting_port()}"
     for flags in ((), ("--setup-space",), ("--suite", "scenarios")):
         tool = start_tool("--host", host, *flags)
         assert tool.wait() == 2

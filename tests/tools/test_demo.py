@@ -11,7 +11,7 @@ import psutil
 import pytest
 import requests
 
-from tests.conftest import Process, eventually
+from tests.conftest import Process, eventually, lasting_port
 
 pytestmark = pytest.mark.slow
 Demo = Callable[[], Process]
@@ -19,10 +19,7 @@ Demo = Callable[[], Process]
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
+    return lasting_port()
 
 
 @pytest.fixture
