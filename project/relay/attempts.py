@@ -167,8 +167,10 @@ class Attempts:
         self._store.presence.leave(connection_id, now=self._clock())
         # Only now: whoever is woken asks the store at once, and would find the worker still there.
         self._publisher.space_changed(connection.worker.space_id)
+        # One that drains begins nothing more: what it did not report as started never was.
+        abreast = 0 if connection.draining else connection.concurrency
         for request in self._store.requests.release(
-            connection_id, keep_lease=keep_lease, now=self._clock(), abreast=connection.concurrency
+            connection_id, keep_lease=keep_lease, now=self._clock(), abreast=abreast
         ):
             self._publisher.publish(request)
         self._dispatcher.kick(connection.worker.space_id)

@@ -141,3 +141,19 @@ def test_whoever_drains_gets_nothing_more_and_makes_room(site: LiveSite, connect
     assert replacement.register("Leaving", **v2("new"))["success"] is True
     assert replacement.next()["request_id"] == waiting
     assert state()["connected"] is True
+
+
+def test_whoever_drains_and_leaves_uses_up_no_attempt_of_what_it_did_not_begin(
+    site: LiveSite, connect: Connect
+) -> None:
+    space_id = site.make_space("Well left", ws_queue_while_offline="on")
+    session = site.login()
+    ids = [site.submit(session, space_id, prompt=prompt)["request_id"] for prompt in ("running", "waiting")]
+    leaving = connect()
+    leaving.register("Well left", **v2("old"))
+    assert [leaving.next()["request_id"] for _ in ids] == ids
+    assert leaving.call("drain", {}) == {"ok": True}
+    leaving.close()
+    replacement = connect()
+    replacement.register("Well left", **v2("new"))
+    assert [replacement.next()["attempt"] for _ in ids] == [1, 1]
