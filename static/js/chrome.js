@@ -21,6 +21,11 @@ for (const time of document.querySelectorAll("time[data-at]")) {
   time.textContent = at.toLocaleString(document.documentElement.lang, { dateStyle: "short", timeStyle: "short" });
 }
 
+// What is shown once is gone when the page is left: a browser may keep the whole page for the way back.
+addEventListener("pagehide", () => {
+  for (const secret of document.querySelectorAll("[data-once]")) secret.remove();
+});
+
 checkCovers(document);
 
 // On a phone the tabs may be wider than the screen: the one that is open is shown.
