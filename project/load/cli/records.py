@@ -49,9 +49,18 @@ def compare_command(a: Path, b: Path, least: float, seed: int, json_path: Path |
     _warn_of_differences(console, first, second)
     for effect in effects:
         console.print(f"  {effect.text}", style=_COLOURS[effect.change], markup=False)
-    worse = [effect.metric for effect in effects if effect.change == "worse"]
-    console.print(f"Worse: {', '.join(worse)}" if worse else "Not worse", style="red" if worse else "green")
+    worse, unclear = _named(effects, "worse"), _named(effects, "unclear")
+    if worse:
+        console.print(f"Worse: {worse}", style="red")
+    elif unclear:
+        console.print(f"Not shown to be worse; unclear: {unclear}. Longer or quieter runs would tell", style="yellow")
+    else:
+        console.print("Not worse", style="green")
     sys.exit(EXIT_FAILED if worse else EXIT_PASSED)
+
+
+def _named(effects: list[Effect], change: str) -> str:
+    return ", ".join(effect.metric for effect in effects if effect.change == change)
 
 
 def _warn_of_differences(console: Console, a: RunRecord, b: RunRecord) -> None:
@@ -110,11 +119,8 @@ def _since(before: RunRecord | None, record: RunRecord) -> str:
         effects = compare(before, record)
     except BadUsage:
         return "too short to compare"
-    changes = {
-        change: [effect.metric for effect in effects if effect.change == change] for change in ("worse", "better")
-    }
-    told = [f"{change}: {', '.join(metrics)}" for change, metrics in changes.items() if metrics]
-    return "; ".join(told) or "same"
+    changes = {change: _named(effects, change) for change in ("worse", "better", "unclear")}
+    return "; ".join(f"{change}: {metrics}" for change, metrics in changes.items() if metrics) or "same"
 
 
 @click.command("merge")

@@ -102,8 +102,13 @@ class Threshold:
         level = self.level(value)
         limit = self.warning if level == CRITICAL else self.good
         sign = ">" if self.higher_is_better else "<"
-        text = f"{title}: {value:.6g}{_unit(unit)} (good {sign} {self.good:g}, warning {sign} {self.warning:g})"
+        text = f"{title}: {_shown(value)}{_unit(unit)} (good {sign} {self.good:g}, warning {sign} {self.warning:g})"
         return Finding(self.metric, level, value, limit, unit, text)
+
+
+def _shown(value: float) -> str:
+    """Four digits that matter, and never fewer than the whole number has."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _unit(unit: str) -> str:

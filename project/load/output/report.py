@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 from typing import Any, Final
 
 from project.load.core.record import RESPONSE, SERVICE, STAGES, Finding, Point, RunRecord
-from project.load.output.charts import Line, line_chart, percentile_marks, percentile_place
+from project.load.output.charts import Line, line_chart, number, percentile_marks, percentile_place
 from project.load.output.style import STYLE
 
 MARKS: Final = {"good": "✓", "warning": "⚠", "critical": "✗", "none": "·"}
+LONG_S: Final = 600.0
+_PARTS: Final = "acbe"
+"""Colours of the stages, by their classes."""
 _PERCENTS: Final = (0, 10, 25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.9, 99.95, 99.99)
 OUTCOMES: Final = {
     "finished": "finished",
@@ -52,7 +55,20 @@ def _head(record: RunRecord) -> str:
     return (
         f"<header><h1>{escape(record.name)}</h1><p>{escape(record.scenario)} on <code>{escape(record.url)}</code> "
         f"({escape(record.kind)}), {escape(record.started_at[:19].replace('T', ' '))} UTC, {record.duration_s:.1f} s, "
-        f"{OUTCOMES.get(record.outcome, escape(record.outcome))}, seed {record.seed}</p></header>"
+        f"{OUTCOMES.get(record.outcome, escape(record.outcome))}, seed {record.seed}</p>{_short(record)}</header>"
+    )
+
+
+def _short(record: RunRecord) -> str:
+    """The run in two sentences."""
+    counts = record.counts
+    if not counts.done:
+        return "<p class='short'>No call ended.</p>"
+    failed = f"{counts.failed:,} failed ({record.error_share:.2%})" if counts.failed else "none failed"
+    p50, p95, p99 = (_ms(cut_us) for cut_us in record.histogram(RESPONSE).percentiles_us((50, 95, 99)))
+    return (
+        f"<p class='short'>{counts.done:,} calls ended, {number(record.rate)} per second; {failed}. Half were answered "
+        f"within {p50}, 95 of 100 within {p95}, 99 of 100 within {p99}.</p>"
     )
 
 
@@ -80,11 +96,12 @@ def _validity(record: RunRecord) -> str:
 
 
 def _findings(findings: Iterable[Finding]) -> str:
-    rows = [
-        (f"<span class='level {item.level}'>{MARKS[item.level]} {item.level}</span>", escape(item.text))
+    rows = "".join(
+        f"<li><span class='level {item.level}'>{MARKS[item.level]} {item.level}</span>"
+        f"<span>{escape(item.text)}</span></li>"
         for item in findings
-    ]
-    return _table(("level", "finding"), rows)
+    )
+    return f"<ul class='findings'>{rows}</ul>"
 
 
 def _figures(record: RunRecord) -> str:
@@ -99,15 +116,23 @@ def _figures(record: RunRecord) -> str:
         ("p99", _ms(record.histogram(RESPONSE).percentile_us(99))),
         ("longest", _ms(record.histogram(RESPONSE).highest_us)),
     )
-    shown = "".join(f"<div class='card'><span>{name}</span><b>{value}</b></div>" for name, value in cards)
     accounting = ("sent", "received", "lost", "late", "duplicated", "out_of_order", "unknown", "reconnections")
-    rows = [(name.replace("_", " "), f"{getattr(counts, name):,}") for name in accounting]
+    messages = [(name.replace("_", " "), f"{getattr(counts, name):,}") for name in accounting]
+    bad = {name.replace("_", " ") for name in ("lost", "late", "duplicated", "out_of_order") if getattr(counts, name)}
     return (
-        f"<section><h2>Figures</h2><div class='cards'>{shown}</div>"
+        f"<section><h2>Figures</h2>{_cards(cards, '', {'failed'} if counts.failed else ())}"
         f"<h3>Times (ms)</h3>{_times(record, (RESPONSE, SERVICE, 'connect', 'schedule_lag'))}"
         f"<p class='note'>Response time counts from the moment a call was meant to start, service time from the moment "
-        f"it was sent.</p><h3>Messages</h3>{_table(('', 'count'), rows)}</section>"
+        f"it was sent.</p><h3>Messages</h3>{_cards(messages, 'small', bad)}</section>"
     )
+
+
+def _cards(cards: Iterable[tuple[str, str]], size: str, bad: Collection[str] = ()) -> str:
+    shown = "".join(
+        f"<div class='card{' bad' if name in bad else ''}'><dt>{name}</dt><dd>{value}</dd></div>"
+        for name, value in cards
+    )
+    return f"<dl class='cards {size}'>{shown}</dl>"
 
 
 def _times(record: RunRecord, metrics: Sequence[str]) -> str:
@@ -125,32 +150,40 @@ def _charts(record: RunRecord) -> str:
     series = record.series
     if not series:
         return ""
+    # Longer runs are read in minutes.
+    unit_s, unit = (60, "min") if record.duration_s > LONG_S else (1, "s")
     ended = [point for point in series if point.succeeded + point.failed]
     latency = [
-        Line(name, style, [(point.at_s, getattr(point, field)) for point in ended])
+        Line(name, style, [(point.at_s / unit_s, getattr(point, field)) for point in ended])
         for name, style, field in (("p50", "a", "p50_ms"), ("p95", "b", "p95_ms"), ("p99", "c", "p99_ms"))
     ]
-    limits = [(finding.limit, finding.level) for finding in record.verdict.findings if finding.metric == "p95_ms"]
-    succeeded = _per_second("succeeded", "a", series, "succeeded")
-    failed = _per_second("failed", "d", series, "failed")
-    errors = "<p class='empty'>None.</p>"
-    if record.counts.failed:
-        errors = line_chart("Errors", [failed], x_label="s", y_label="per second")
-    users = Line("users", "b", [(point.at_s, point.users) for point in series])
-    charts = (
-        ("Response time", line_chart("Response time", latency, x_label="s", y_label="ms", bands=limits)),
-        ("Rate", line_chart("Calls that ended", [succeeded], x_label="s", y_label="per second")),
-        ("Errors", errors),
-        ("Users", line_chart("Users or connections", [users], x_label="s", y_label="users")),
-        ("Percentiles", _percentile_curve(record)),
+    limits = [
+        (finding.limit, finding.level, f"limit of p95: {number(finding.limit)}")
+        for finding in record.verdict.findings
+        if finding.metric == "p95_ms"
+    ]
+    succeeded = _per_second("succeeded", "a", series, "succeeded", unit_s)
+    failed = _per_second("failed", "d", series, "failed", unit_s)
+    users = Line("users", "b", [(point.at_s / unit_s, point.users) for point in series])
+    wide = (
+        ("Response time", line_chart("Response time", latency, x_label=unit, y_label="ms", bands=limits)),
+        ("Percentiles of the whole run", _percentile_curve(record)),
     )
-    return "".join(f"<section><h2>{name}</h2>{chart}</section>" for name, chart in charts)
+    narrow = [
+        ("Rate", line_chart("Calls that succeeded", [succeeded], x_label=unit, y_label="per second")),
+        ("Users", line_chart("Users or connections", [users], x_label=unit, y_label="users")),
+    ]
+    if record.counts.failed:
+        narrow.append(("Errors", line_chart("Errors", [failed], x_label=unit, y_label="per second")))
+    first, last = (f"<section><h2>{name}</h2>{chart}</section>" for name, chart in wide)
+    pair = "".join(f"<section><h2>{name}</h2>{chart}</section>" for name, chart in narrow)
+    return f"{first}<div class='pair'>{pair}</div>{last}"
 
 
-def _per_second(name: str, style: str, series: Sequence[Point], field: str) -> Line:
+def _per_second(name: str, style: str, series: Sequence[Point], field: str, unit_s: int) -> Line:
     # The last interval is seldom whole, and a rate over a tenth of a second is none.
     whole = [point for point in series if point.length_s >= 0.5 * series[0].length_s]
-    return Line(name, style, [(point.at_s, getattr(point, field) / point.length_s) for point in whole])
+    return Line(name, style, [(point.at_s / unit_s, getattr(point, field) / point.length_s) for point in whole])
 
 
 def _percentile_curve(record: RunRecord) -> str:
@@ -175,14 +208,18 @@ def _stages(record: RunRecord) -> str:
     means = {stage: record.histogram(stage).mean_us for stage in parts}
     whole = sum(means.values()) or 1.0
     bars = "".join(
-        f"<div class='part s{place}' style='flex-grow:{max(1, round(1000 * means[stage] / whole))}'>"
-        f"<span>{stage} {_ms(means[stage])}</span></div>"
-        for place, stage in enumerate(parts)
+        f"<div class='part {style}' style='flex-grow:{max(1, round(1000 * means[stage] / whole))}'></div>"
+        for stage, style in zip(parts, _PARTS, strict=False)
+    )
+    names = "".join(
+        f"<li><span class='key {style}'></span>{stage} {_ms(means[stage])} ({means[stage] / whole:.0%})</li>"
+        for stage, style in zip(parts, _PARTS, strict=False)
     )
     return (
         "<section><h2>Where the time goes</h2><p class='note'>By the site's own times: waiting in the queue, the way "
         "to the worker, the work, and the way there and back. Overhead is the whole less the work, where the engine "
-        f"played the worker.</p><div class='stages'>{bars}</div>{_times(record, known)}</section>"
+        f"played the worker.</p><div class='stages' aria-hidden='true'>{bars}</div><ul class='legend'>{names}</ul>"
+        f"{_times(record, known)}</section>"
     )
 
 
@@ -243,7 +280,12 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     top = "".join(f"<th scope='col'>{name}</th>" for name in head)
     top = f"<thead><tr>{top}</tr></thead>" if any(head) else ""
     body = "".join(f"<tr>{_cells(row)}</tr>" for row in rows)
-    return f"<div class='scroll'><table>{top}<tbody>{body}</tbody></table></div>"
+    # Facts are words, which wrap; figures may be wider than a phone, and are then moved by keys, too.
+    if not top:
+        return f"<table class='facts'><tbody>{body}</tbody></table>"
+    name = escape(", ".join(filter(None, head)))
+    table = f"<table>{top}<tbody>{body}</tbody></table>"
+    return f"<div class='scroll' tabindex='0' role='group' aria-label='{name}'>{table}</div>"
 
 
 def _cells(row: Sequence[str]) -> str:

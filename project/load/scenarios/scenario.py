@@ -42,8 +42,8 @@ class Option:
         except (TypeError, ValueError):
             raise BadUsage(f"{self.flag} must be a number, not {value!r}") from None
         if not self.least <= number <= self.most:
-            most = f" to {self.most:g}" if math.isfinite(self.most) else ""
-            raise BadUsage(f"{self.flag} must be a number from {self.least:g}{most}, not {value}")
+            most = f" to {self.most:.15g}" if math.isfinite(self.most) else ""
+            raise BadUsage(f"{self.flag} must be a number from {self.least:.15g}{most}, not {value}")
         return number
 
 

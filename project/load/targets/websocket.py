@@ -209,7 +209,8 @@ class WebSocketTarget:
         except TimeoutError:
             raise CallFailed("timeout_connecting", f"no answer within {self.timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise CallFailed(failure_of(error), str(error)) from error
+            kind = failure_of(error)
+            raise CallFailed(kind, kind.replace("_", " ")) from error
 
     async def session(self, number: int, *, shared: bool) -> WebSocketSession:
         """Open a connection; counted, and timed."""
