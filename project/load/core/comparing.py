@@ -2,8 +2,10 @@
 
 A million calls make any difference "significant", because calls of the same second are not independent. So the unit
 is the interval: blocks of neighbouring intervals are drawn anew many times, and the ratio B / A of a figure is taken of
-each drawing. The middle 95 % of the ratios is the interval of the effect. A difference counts when that interval leaves
-out "no difference" and the effect is more than ``least``: two runs of the same build always differ by a few per cent.
+each drawing. The middle 95 % of the ratios is the interval of the effect. A difference counts when it is more than
+``least`` and the interval keeps away from "no difference" as well, by a quarter of ``least``, and by all of it for the
+high percentiles, which neighbours on the machine move more than a build does: two runs of the same build always differ
+by a few per cent, and so certainly that an interval which merely leaves out "no difference" would flag them.
 """
 
 from __future__ import annotations
@@ -52,6 +54,8 @@ class _Figure:
     read: Callable[[Point], float]
     weight: Callable[[Point], float]
     higher_is_better: bool = False
+    distance: float = 0.25
+    """How far from "no difference" the interval must keep, as a share of ``least``."""
 
 
 def _ended(point: Point) -> float:
@@ -61,8 +65,8 @@ def _ended(point: Point) -> float:
 FIGURES: Final = (
     _Figure("mean_ms", "ms", lambda point: point.mean_ms, _ended),
     _Figure("p50_ms", "ms", lambda point: point.p50_ms, _ended),
-    _Figure("p95_ms", "ms", lambda point: point.p95_ms, _ended),
-    _Figure("p99_ms", "ms", lambda point: point.p99_ms, _ended),
+    _Figure("p95_ms", "ms", lambda point: point.p95_ms, _ended, distance=1.0),
+    _Figure("p99_ms", "ms", lambda point: point.p99_ms, _ended, distance=1.0),
     _Figure("service_mean_ms", "ms", lambda point: point.service_mean_ms, _ended),
     _Figure("rate", "/s", lambda point: point.rate, lambda point: point.length_s, higher_is_better=True),
 )
@@ -99,16 +103,16 @@ def _effect(figure: _Figure, a: Sequence[Point], b: Sequence[Point], seed: int, 
     if not ratios:
         return Effect(figure.metric, figure.unit, of_a, of_b, 1.0, 1.0, 1.0, "same")
     low, high = ratios[int(0.025 * len(ratios))], ratios[min(len(ratios) - 1, int(0.975 * len(ratios)))]
-    change = _change(ratio, low, high, least, figure.higher_is_better)
+    change = _change(figure, ratio, low, high, least)
     return Effect(figure.metric, figure.unit, of_a, of_b, ratio, low, high, change)
 
 
-def _change(ratio: float, low: float, high: float, least: float, higher_is_better: bool) -> Change:
-    above, below = 1 + least, 1 / (1 + least)
-    if low > 1 and ratio > above:
-        return "better" if higher_is_better else "worse"
-    if high < 1 and ratio < below:
-        return "worse" if higher_is_better else "better"
+def _change(figure: _Figure, ratio: float, low: float, high: float, least: float) -> Change:
+    above, below, away = 1 + least, 1 / (1 + least), 1 + least * figure.distance
+    if ratio > above and low > away:
+        return "better" if figure.higher_is_better else "worse"
+    if ratio < below and high < 1 / away:
+        return "worse" if figure.higher_is_better else "better"
     return "same" if below / (1 + least) < low and high < above * (1 + least) else "unclear"
 
 
