@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +17,14 @@ from project.config import Settings
 from project.core.model import Request
 from project.core.runs import LoadRun, LoadSchedule
 from project.core.safe_mode import is_safe
+from project.hints import RedisHints
 from project.relay.attempts import Attempts
 from project.relay.batches import Batches
 from project.relay.connections import Connections
 from project.relay.dispatch import Dispatcher
 from project.relay.links import Links
+from project.relay.neighbours import Neighbours
+from project.relay.node import Node
 from project.relay.outlook import Outlook
 from project.relay.publish import Publisher
 from project.relay.registration import Registration
@@ -31,6 +35,7 @@ from project.relay.spaces import Spaces
 from project.relay.texts import Texts
 from project.relay.upkeep import Upkeep
 from project.rpc.console import Console, make_console
+from project.rpc.monitor import Health
 from project.runtime import Runtime, make_runtime
 from project.secret_key import secret_keys
 from project.shares import MOST_WAITING, Shares
@@ -43,7 +48,7 @@ from project.storage.files import FileVault
 from project.storage.lock import hold
 from project.storage.memory import memory_requests, memory_store
 from project.storage.port import Store
-from project.storage.sql import open_store
+from project.storage.sql import database_time, open_store
 from project.storage.unstored import UnstoredRequests
 from project.web.blueprints import set_up_web
 from project.web.guard import Guard
@@ -65,19 +70,23 @@ class Application:
     store: Store
     upkeep: Upkeep
     console: Console
-    alone: bool
+    hints: RedisHints | None
     first_password: str | None
     """A one-time password of the administrator, to be shown once, if one was made."""
 
     def start(self) -> None:
         """Begin the site's own chores. Once, after the workers' namespace is in place."""
-        self.upkeep.start(alone=self.alone)
+        self.upkeep.start()
+        if self.hints is not None:
+            self.hints.start()
         self.console.upkeep.start()
 
     def stop(self) -> None:
         """Tell the workers, leave presence, close the store."""
         self.console.upkeep.stop()
         self.upkeep.stop()
+        if self.hints is not None:
+            self.hints.stop()
         self.runtime.sleep(0.1)
         self.store.close()
 
@@ -88,7 +97,10 @@ def create_app(settings: Settings, clock: Clock | None = None, *, one_time_passw
     Raises SpacesError if the settings or the store do not allow it.
     """
     settings.check()
-    parts = _Parts(settings, clock or steady_clock())
+    if clock is None:
+        # Leases, deadlines and heartbeats of nodes are compared with each other's: they go by one clock.
+        clock = steady_clock(None if settings.is_alone else database_time(settings.store_url))
+    parts = _Parts(settings, clock)
     first_password = parts.accounts.seed(one_time=one_time_password)
     parts.connect()
     flask = parts.flask
@@ -96,7 +108,7 @@ def create_app(settings: Settings, clock: Clock | None = None, *, one_time_passw
     set_up_web(flask, parts.site)
     # Outermost, so that /socket.io and every error answer pass it too.
     flask.wsgi_app = Guard(Turns(flask.wsgi_app, parts.shares), settings, parts.runtime.sleep)  # type: ignore[method-assign]
-    return Application(flask, parts.runtime, parts.store, parts.upkeep, parts.console, parts.alone, first_password)
+    return Application(flask, parts.runtime, parts.store, parts.upkeep, parts.console, parts.hints, first_password)
 
 
 class _Parts:
@@ -106,14 +118,13 @@ class _Parts:
         self.settings = settings
         self.clock = clock
         self.runtime = make_runtime(settings.async_mode)
+        self.node = Node(secrets.token_hex(8), settings.is_alone, settings.lease_s)
         # In a data folder that another site holds, nothing is touched.
-        self.alone = settings.is_alone
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        if self.alone:
+        if self.node.alone:
             hold(settings.data_dir / "site.lock")
         self.signals = Signals(self.runtime.event)
         self.connections = Connections()
-        self.node_id = secrets.token_hex(8)
 
     def connect(self) -> None:
         """Tell the parts that hear of each other whom to tell."""
@@ -131,8 +142,10 @@ class _Parts:
             self.attempts.lost,
             self.clock,
             self.settings,
-            node_id=self.node_id,
+            self.node,
         )
+        if self.hints is not None:
+            self.signals.carry_by(self.hints.carry)
         self.socketio.server.register_namespace(
             WorkerNamespace(registration, self.attempts, self.connections, self.accounts, self.settings)
         )
@@ -229,7 +242,7 @@ class _Parts:
             self.publisher,
             self.dispatcher,
             self.signals,
-            Outlook(self.store, self.connections, self.clock),
+            self.outlook,
             self.spaces,
             self.clock,
             max_attempts=self.settings.max_attempts,
@@ -269,9 +282,51 @@ class _Parts:
             self._sweep_files,
             self.runtime,
             self.clock,
-            node_id=self.node_id,
+            self.neighbours,
+            self.node,
             lease_s=self.settings.lease_s,
         )
+
+    @cached_property
+    def outlook(self) -> Outlook:
+        """What those who wait may expect."""
+        return Outlook(self.store, self.connections, self.clock, self.node)
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """What other nodes do."""
+        inbox = self.console.inbox
+        forget: dict[str, list[Callable[[str], None]]] = {
+            "request": [self.publisher.forget],
+            "ended": [self.publisher.forget],
+            "space": [self.publisher.forget_space, self.outlook.forget, inbox.forget_space],
+            "spaces": [self.spaces.forget],
+            "waiting": [self.publisher.forget_space],
+            "logins": [self.accounts.forget],
+            "user": [inbox.forget],
+        }
+        return Neighbours(
+            self.store,
+            self.connections,
+            self.link,
+            self.dispatcher,
+            self.relay,
+            self.signals,
+            self.runtime,
+            forget,
+            node_id=self.node.id,
+        )
+
+    @cached_property
+    def hints(self) -> RedisHints | None:
+        """How nodes tell each other where to look, if there is a Redis."""
+        url = self.settings.redis_url
+        return RedisHints(url, self.node.id, self.neighbours.heard, self.runtime) if url else None
+
+    def _bus(self) -> Health:
+        if self.hints is not None:
+            return Health("bus", bool(self.hints.connected), {"kind": "Redis"})
+        return Health("bus", True, {"kind": "in_process" if self.node.alone else "PostgreSQL"})
 
     @cached_property
     def console(self) -> Console:
@@ -287,6 +342,7 @@ class _Parts:
             self.clock,
             self.keys,
             self._note_scheduled,
+            self._bus,
         )
 
     def _note_scheduled(self, run: LoadRun, schedule: LoadSchedule) -> None:

@@ -9,7 +9,10 @@ Clock = Callable[[], float]
 """Seconds since the epoch, UTC."""
 
 
-def steady_clock() -> Clock:
-    """A clock set by the wall once and driven by the monotonic one: a changed system time expires no lease."""
-    offset = time.time() - time.monotonic()
+def steady_clock(now: float | None = None) -> Clock:
+    """A clock set once and driven by the monotonic one: a changed system time expires no lease.
+
+    It is set by the wall, or by ``now``: nodes take the time from the database they share, so that they agree.
+    """
+    offset = (time.time() if now is None else now) - time.monotonic()
     return lambda: offset + time.monotonic()

@@ -44,6 +44,12 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("data_dir", Path, Path("instance"), "Folder of the database, the uploads, the secret key."),
     Setting("async_mode", str, "eventlet", "Server: eventlet, gevent or threading."),
     Setting("database_url", str, "", "SQLAlchemy URL; empty means SQLite in the data folder; memory:// keeps nothing."),
+    Setting(
+        "redis_url",
+        str,
+        "",
+        "Redis that carries hints between nodes, e.g. redis://:password@host:6379/0; empty: they ask the database.",
+    ),
     Setting("admin_user", str, "admin", "Name of the first administrator."),
     Setting(
         "admin_password",
@@ -139,6 +145,7 @@ class Settings:
     data_dir: Path = Path("instance")
     async_mode: str = "eventlet"
     database_url: str = ""
+    redis_url: str = ""
     admin_user: str = "admin"
     admin_password: str = ""
     secret_key: str = ""
@@ -198,10 +205,21 @@ class Settings:
             if row.name in _MAY_BE_0 and getattr(self, row.name) < 0:
                 raise SettingInvalid(f"{row.variable} must be 0 or more", field=row.name)
         self._check_names()
+        self._check_redis()
         if self.heartbeat_s * 2 > self.lease_s:
             raise SettingInvalid("SPACES_LEASE_S must be at least twice SPACES_HEARTBEAT_S", field="lease_s")
         if self.registration not in REGISTRATION:
             raise SettingInvalid(f"SPACES_REGISTRATION must be one of {', '.join(REGISTRATION)}", field="registration")
+
+    def _check_redis(self) -> None:
+        # The value itself may hold a password, and is not repeated.
+        if self.redis_url and not self.redis_url.startswith(("redis://", "rediss://", "unix://")):
+            raise SettingInvalid("SPACES_REDIS_URL must be like redis://:password@host:6379/0", field="redis_url")
+        if self.redis_url and self.is_alone:
+            raise SettingInvalid(
+                "SPACES_REDIS_URL is of use only where nodes share a database: set SPACES_DATABASE_URL to PostgreSQL",
+                field="redis_url",
+            )
 
     def _check_names(self) -> None:
         for origin in self.allowed_origins:

@@ -14,7 +14,6 @@ from project.config import Settings
 from project.core.estimate import eta_of
 from project.core.states import OPEN
 from project.relay.outlook import RUNS
-from project.relay.upkeep import STALE_NODE_S
 from project.relay.views import RequestView
 from project.storage.sql import queries, rows, schema
 from project.storage.sql.presence import live_workers
@@ -29,7 +28,7 @@ class WebSocketManager:
 
     def get_connected_spaces(self) -> list[str]:
         """Ids of the spaces that have a connected worker."""
-        query = _workers(None)
+        query = _workers(None, self._read())
         with self._snapshot() as connection:
             return sorted({row.space_id for row in connection.execute(query)})
 
@@ -53,7 +52,7 @@ class WebSocketManager:
                 return None
             position = rows.positions(connection, [request_id]).get(request_id)
             runs = queries.recent_runs(connection, request.space_id, RUNS)
-            workers = len(connection.execute(_workers(request.space_id)).all())
+            workers = len(connection.execute(_workers(request.space_id, self._read())).all())
             away = sa.select(schema.absences.c.since).where(schema.absences.c.space_id == request.space_id)
             view = RequestView(
                 request,
@@ -65,11 +64,14 @@ class WebSocketManager:
         return view.as_dict()
 
     def _snapshot(self) -> Any:
-        return snapshot(self._settings or Settings.from_environment())
+        return snapshot(self._read())
+
+    def _read(self) -> Settings:
+        return self._settings or Settings.from_environment()
 
 
-def _workers(space_id: str | None) -> sa.Select[Any]:
-    return live_workers(space_id, now=time.time(), stale_after_s=STALE_NODE_S)
+def _workers(space_id: str | None, settings: Settings) -> sa.Select[Any]:
+    return live_workers(space_id, now=time.time(), stale_after_s=settings.lease_s)
 
 
 ws_manager = WebSocketManager()

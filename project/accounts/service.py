@@ -49,6 +49,11 @@ class Accounts:
         self.people = People(store.accounts, self.sessions, self.keys, self.factors, self.audit, self._hasher, clock)
         self._first_run = FirstRun(store.accounts, self.sessions, self._hasher, clock, settings)
 
+    def forget(self, user_id: str) -> None:
+        """Logins or keys of a user have ended on another node."""
+        self.sessions.forget(user_id)
+        self.keys.forget()
+
     def seed(self, *, one_time: bool = False) -> str | None:
         """Make the accounts a site begins with: see ``FirstRun.seed``."""
         return self._first_run.seed(one_time=one_time)

@@ -114,6 +114,10 @@ class Sessions:
         for listener in self._listeners:
             listener(user_id)
 
+    def forget(self, user_id: str) -> None:
+        """Logins of a user have ended on another node."""
+        self._cache.forget_all()
+
     def purge(self) -> None:
         """Forget logins past their end."""
         now = self._clock()

@@ -10,6 +10,7 @@ from project.core.estimate import eta_of
 from project.core.model import Request
 from project.core.states import Status
 from project.relay.connections import Connections
+from project.relay.node import ALONE, Node
 from project.relay.views import RequestView
 from project.storage.port import Store
 
@@ -18,24 +19,42 @@ LEARN_S = 5.0
 BUSY_S = (1.0, 60.0)
 UNKNOWN_BUSY_S = 5.0
 MOST_KEPT = 10_000
+ELSEWHERE_S = 0.25
 
 
 class Outlook:
     """Estimates from a space's recent runs and from who is connected; at most a few seconds old."""
 
-    def __init__(self, store: Store, connections: Connections, clock: Clock):
+    def __init__(self, store: Store, connections: Connections, clock: Clock, node: Node = ALONE):
         self._store = store
         self._connections = connections
         self._clock = clock
+        self._node = node
+        self._elsewhere: dict[str, tuple[int, float]] = {}
         self._learnt: dict[str, tuple[tuple[float, ...], float]] = {}
 
     def workers(self, space_id: str) -> int:
-        """How many workers serve a space, on this node or else on others. Those that drain take nothing any more."""
-        here = len(self._connections.working(space_id))
-        if here:
-            return here
-        elsewhere = self._store.presence.workers(space_id, now=self._clock())
-        return sum(not worker.draining for worker in elsewhere)
+        """How many workers serve a space, on this node and on others. Those that drain take nothing any more."""
+        return len(self._connections.working(space_id)) + self._workers_elsewhere(space_id)
+
+    def forget(self, space_id: str) -> None:
+        """Another node's workers have changed."""
+        self._elsewhere.pop(space_id, None)
+
+    def _workers_elsewhere(self, space_id: str) -> int:
+        """Those of other nodes, as they were at most ``ELSEWHERE_S`` ago."""
+        if self._node.alone:
+            return 0
+        now = self._clock()
+        kept = self._elsewhere.get(space_id)
+        if kept is not None and kept[1] > now:
+            return kept[0]
+        found = self._store.presence.workers(space_id, now=now, stale_after_s=self._node.stale_after_s)
+        count = sum(worker.node_id != self._node.id and not worker.draining for worker in found)
+        if len(self._elsewhere) >= MOST_KEPT:
+            self._elsewhere.clear()
+        self._elsewhere[space_id] = (count, now + ELSEWHERE_S)
+        return count
 
     def away_since(self, space_id: str, workers: int) -> float | None:
         """Since when a space has no worker; None if it has some, or never had."""
@@ -73,7 +92,7 @@ class Outlook:
     def _in_hand(self, space_id: str, workers: int) -> int:
         """How many requests the space's workers have at hand; of workers on other nodes, one each is assumed."""
         here = self._connections.of_space(space_id)
-        return sum(len(connection.in_flight) for connection in here) if here else workers
+        return sum(len(connection.in_flight) for connection in here) + workers - len(here) if here else workers
 
     def _runs(self, space_id: str) -> tuple[float, ...]:
         kept = self._learnt.get(space_id)

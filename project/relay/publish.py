@@ -14,7 +14,7 @@ from dataclasses import replace
 from project.clock import Clock
 from project.core.model import Request
 from project.core.states import Status
-from project.relay.signals import Signals, ended_topic, request_topic, space_topic
+from project.relay.signals import Signals, ended_topic, request_topic, space_topic, waiting_topic
 from project.relay.views import RequestView
 from project.storage.port import RequestStore
 
@@ -55,13 +55,27 @@ class Publisher:
         if request.is_over:
             self._on_over(request)
         topics = [request_topic(request.id), space_topic(request.space_id)]
-        self._signals.notify([*topics, ended_topic(request.id)] if request.is_over else topics)
+        if request.is_over:
+            topics.append(ended_topic(request.id))
+        elif request.status is Status.QUEUED:
+            topics.append(waiting_topic(request.space_id))
+        self._signals.notify(topics)
 
     def changed(self, request_id: str) -> None:
         """A request is not as it was; how it is now, the store knows."""
         self._views.pop(request_id, None)
         self._reading.pop(request_id, None)
         self._signals.notify((request_topic(request_id), ended_topic(request_id)))
+
+    def forget(self, request_id: str) -> None:
+        """Another node changed a request."""
+        self._views.pop(request_id, None)
+        self._reading.pop(request_id, None)
+
+    def forget_space(self, space_id: str) -> None:
+        """Another node changed a space's queue."""
+        self._sizes.pop(space_id, None)
+        self._counting.pop(space_id, None)
 
     def space_changed(self, space_id: str) -> None:
         """A worker came or went, or the queue grew."""

@@ -19,9 +19,10 @@ from project.errors import (
 )
 from project.relay.connections import Connection, Connections, Link
 from project.relay.dispatch import Dispatcher
+from project.relay.node import Node
 from project.relay.publish import Publisher
 from project.relay.spaces import Spaces
-from project.storage.port import Resume, Store
+from project.storage.port import Resume, Resumed, Store
 from project.wire import events, limits
 from project.wire.messages import Register
 
@@ -50,8 +51,7 @@ class Registration:
         forget: Callable[[str], None],
         clock: Clock,
         settings: Settings,
-        *,
-        node_id: str,
+        node: Node,
     ):
         self._store = store
         self._spaces = spaces
@@ -61,7 +61,7 @@ class Registration:
         self._dispatcher = dispatcher
         self._forget = forget
         self._clock = clock
-        self._node_id = node_id
+        self._node = node
         self._lease_s = settings.lease_s
         self._heartbeat_s = settings.heartbeat_s
         self._ping_timeout_s = settings.ping_timeout_s
@@ -85,7 +85,8 @@ class Registration:
         """Tell somebody whether they might register, and change nothing. Raises a WorkerRefused."""
         space = self._space(message.space_name)
         self._check_token(space, peer, message.token)
-        workers = len(self._connections.working(space.id))
+        there = self._store.presence.workers(space.id, now=self._clock(), stale_after_s=self._node.stale_after_s)
+        workers = sum(not worker.draining for worker in there)
         told = {
             "success": True,
             "message": f'"{space.name}" may be served from here',
@@ -133,7 +134,7 @@ class Registration:
             if not self._link.answers(other.id, within_s=self._ping_timeout_s):
                 self._replace(other, keep_socket=False)
         if len(self._connections.working(space.id)) >= space.settings.max_workers:
-            raise SpaceOccupied(f'"{space.name}" already has a connected worker; each space takes one')
+            raise _occupied(space)
 
     def _replace(self, other: Connection, *, keep_socket: bool) -> None:
         self._forget(other.id)
@@ -145,26 +146,22 @@ class Registration:
         worker = Worker(
             connection_id=peer.connection_id,
             space_id=space.id,
-            node_id=self._node_id,
+            node_id=self._node.id,
             worker_id=message.worker_id,
             boot_id=message.boot_id,
             protocol=message.protocol,
             capacity=message.capacity,
             connected_at=now,
         )
-        resumed = self._store.requests.resume(
-            Resume(
-                space_id=space.id,
-                connection_id=peer.connection_id,
-                worker_id=message.worker_id,
-                leases={lease.request_id: lease.lease_id for lease in message.in_flight},
-                now=now,
-                lease_s=self._lease_s,
-                started=frozenset(lease.request_id for lease in message.in_flight if lease.started),
-                abreast=message.concurrency,
-            )
-        )
-        self._store.presence.join(worker)
+        # Workers of other nodes count too. Here, who does not answer was sent away before.
+        most = None if self._node.alone else space.settings.max_workers
+        if not self._store.presence.join(worker, most=most, stale_after_s=self._node.stale_after_s):
+            raise _occupied(space)
+        try:
+            resumed = self._resume(space, peer, message, now)
+        except BaseException:
+            self._store.presence.leave(worker.connection_id, now=now)
+            raise
         self._connections.add(
             Connection(
                 worker,
@@ -182,6 +179,20 @@ class Registration:
             self._publisher.publish(request)
         return self._response(space, peer, message, resumed.keep)
 
+    def _resume(self, space: Space, peer: Peer, message: Register, now: float) -> Resumed:
+        return self._store.requests.resume(
+            Resume(
+                space_id=space.id,
+                connection_id=peer.connection_id,
+                worker_id=message.worker_id,
+                leases={lease.request_id: lease.lease_id for lease in message.in_flight},
+                now=now,
+                lease_s=self._lease_s,
+                started=frozenset(lease.request_id for lease in message.in_flight if lease.started),
+                abreast=message.concurrency,
+            )
+        )
+
     def _response(self, space: Space, peer: Peer, message: Register, keep: tuple[str, ...]) -> dict[str, Any]:
         response: dict[str, Any] = {
             "success": True,
@@ -198,3 +209,7 @@ class Registration:
                 "keep": list(keep),
             }
         return response
+
+
+def _occupied(space: Space) -> SpaceOccupied:
+    return SpaceOccupied(f'"{space.name}" already has a connected worker; each space takes one')

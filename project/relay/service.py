@@ -16,11 +16,11 @@ from project.core.safe_mode import PREFIX, is_safe
 from project.core.states import Status
 from project.core.submission import Submission, fingerprint
 from project.errors import Conflict, FileNotFound, LoginRequired, QueueFull, RequestNotFound, StaleLease, WorkerOffline
-from project.relay.connections import Connections, Link
+from project.relay.connections import Connection, Connections, Link
 from project.relay.dispatch import Dispatcher
 from project.relay.outlook import Outlook
 from project.relay.publish import Publisher
-from project.relay.signals import Signals, Watch, ended_topic, logins_topic
+from project.relay.signals import Signals, Watch, ended_topic, logins_topic, space_topic, spaces_topic
 from project.relay.spaces import Spaces
 from project.relay.views import RequestView, SpaceView, iso
 from project.storage.port import Page, Store, Submit, Submitted
@@ -200,7 +200,8 @@ class Relay:
             hinted = watch.wait(min(left_s, RECHECK_S))
             if not is_live():
                 raise LoginRequired
-            view = self._publisher.ended(request_id) if hinted else self._publisher.view(request_id)
+            # What ended on another node is not at hand: it has to be read.
+            view = (self._publisher.ended(request_id) if hinted else None) or self._publisher.view(request_id)
             if view is not None and view.request.is_over:
                 break
         return self.view(request_id, user)
@@ -229,36 +230,39 @@ class Relay:
     def space_edited(self, space: Space) -> None:
         """The workers that are connected get as much as the space allows now. See ``spaces.Listener``."""
         for connection in self._connections.of_space(space.id):
-            connection.bound = space.settings.capacity
-            connection.pace = self._connections.pace(space.id) if space.settings.max_workers > 1 else None
-        self._publisher.space_changed(space.id)
+            self._allow(connection, space)
+        self._signals.notify((space_topic(space.id), spaces_topic(space.id)))
         self._dispatcher.kick(space.id)
 
     def space_removed(self, space_id: str, ended: tuple[Request, ...]) -> None:
         """Its requests and its workers learn of it. See ``spaces.Listener``."""
         for request in ended:
             self.tell_ended(request, "space_deleted")
+        self._signals.notify((spaces_topic(space_id),))
         self.disconnect_workers(space_id)
 
     def token_revoked(self, space_id: str, token_id: str) -> None:
         """Who came by the token is sent away. See ``spaces.Listener``."""
+        self._signals.notify((spaces_topic(space_id),))
         self.disconnect_workers(space_id, token_id)
 
-    def send_away_unwelcome(self) -> int:
-        """Close the connections of this node's workers whose space or token is no longer: another node may have
-        deleted or revoked it. How many there were.
-        """
+    def keep_up_with_spaces(self) -> None:
+        """Another node may have changed or deleted spaces, or revoked tokens: see to the workers of this one."""
         connections = self._connections.all()
-        spaces = {space.id for space in self._spaces.all()} if connections else set()
-        gone = [
-            c
-            for c in connections
-            if c.worker.space_id not in spaces
-            or (c.token_id and not self._spaces.welcomes(c.worker.space_id, c.token_id))
-        ]
-        for connection in gone:
-            self._link.disconnect(connection.id)
-        return len(gone)
+        if not connections:
+            return
+        spaces = {space.id: space for space in self._spaces.all()}
+        tokens = self._spaces.live_tokens() if any(connection.token_id for connection in connections) else frozenset()
+        for connection in connections:
+            space = spaces.get(connection.worker.space_id)
+            if space is None or (connection.token_id and connection.token_id not in tokens):
+                self._link.disconnect(connection.id)
+            else:
+                self._allow(connection, space)
+
+    def _allow(self, connection: Connection, space: Space) -> None:
+        connection.bound = space.settings.capacity
+        connection.pace = self._connections.pace(space.id) if space.settings.max_workers > 1 else None
 
     def disconnect_workers(self, space_id: str, token_id: str | None = None) -> int:
         """Close the connections of a space's workers on this node, or only of those that came with that token.

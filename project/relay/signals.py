@@ -30,16 +30,37 @@ def logins_topic(user_id: str) -> str:
     return f"logins:{user_id}"
 
 
+def waiting_topic(space_id: str) -> str:
+    """The topic of a space that has one more request to hand out."""
+    return f"waiting:{space_id}"
+
+
+def spaces_topic(space_id: str) -> str:
+    """The topic of changes in a space's settings and tokens, its end included."""
+    return f"spaces:{space_id}"
+
+
 class Signals:
-    """Who waits for which topic on this node."""
+    """Who waits for which topic on this node; and who carries hints to others."""
 
     def __init__(self, new_event: Callable[[], Event]) -> None:
         self._new_event = new_event
+        self._carry: Callable[[Iterable[str]], None] = lambda topics: None
         self._watches: dict[str, set[Watch]] = {}
         self._lock = threading.Lock()
 
+    def carry_by(self, carry: Callable[[Iterable[str]], None]) -> None:
+        """Give every hint of this node to ``carry`` as well, which must not wait."""
+        self._carry = carry
+
     def notify(self, topics: Iterable[str]) -> None:
-        """Wake those who watch any of the topics."""
+        """Wake those who watch any of the topics, here and on other nodes."""
+        topics = tuple(topics)
+        self.wake(topics)
+        self._carry(topics)
+
+    def wake(self, topics: Iterable[str]) -> None:
+        """Wake those on this node who watch any of the topics."""
         for topic in topics:
             for watch in tuple(self._watches.get(topic, ())):
                 watch.wake()

@@ -139,6 +139,14 @@ class Spaces:
         token = self._store.use_token(_hash(text), now=self._clock())
         return token if token is not None and token.space_id == space_id else None
 
+    def live_tokens(self) -> frozenset[str]:
+        """The ids of all tokens that are not revoked."""
+        return self._store.live_tokens()
+
+    def forget(self, space_id: str) -> None:
+        """Another node changed a space."""
+        self._fresh.pop(space_id, None)
+
     def welcomes(self, space_id: str, token_id: str) -> bool:
         """Whether the space is there and the token, if there is one, still good."""
         if self._store.get(space_id) is None:

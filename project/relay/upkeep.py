@@ -11,6 +11,8 @@ from project.core.states import Status
 from project.errors import TryLater
 from project.relay.connections import Connections, Link
 from project.relay.dispatch import Dispatcher
+from project.relay.neighbours import Neighbours
+from project.relay.node import Node
 from project.relay.publish import Publisher
 from project.relay.service import KEY_AGE_S, Relay
 from project.runtime import Runtime
@@ -19,9 +21,7 @@ from project.wire import events
 
 log = logging.getLogger(__name__)
 SWEEP_S = 0.5
-BEAT_S = 2.0
 PURGE_S = 300.0
-STALE_NODE_S = 15.0
 
 
 class Upkeep:
@@ -39,8 +39,9 @@ class Upkeep:
         sweep_files: Callable[[frozenset[str]], None],
         runtime: Runtime,
         clock: Clock,
+        neighbours: Neighbours,
+        node: Node,
         *,
-        node_id: str,
         lease_s: float,
     ):
         self._store = store
@@ -53,19 +54,21 @@ class Upkeep:
         self._sweep_files = sweep_files
         self._runtime = runtime
         self._clock = clock
-        self._node_id = node_id
+        self._neighbours = neighbours
+        self._node = node
         self._lease_s = lease_s
         self._stopped = False
-        self._alone = True
+        self._beat_at = clock()
 
-    def start(self, *, alone: bool) -> None:
-        """Begin. ``alone`` when no other node shares the store: then every worker it remembers is of a past life."""
-        now = self._clock()
-        self._store.presence.clear_stale(now=now, stale_after_s=-1.0 if alone else STALE_NODE_S)
-        # Workers that held attempts when the site went away get the time to come back and say so.
-        self._store.requests.extend_leases(now + self._lease_s)
-        self._store.presence.beat(self._node_id, now=now)
-        self._alone = alone
+    def start(self) -> None:
+        """Begin. When no other node shares the store, every worker it remembers is of a past life."""
+        now, stale_s = self._clock(), self._node.stale_after_s
+        self._store.presence.clear_stale(now=now, stale_after_s=-1.0 if self._node.alone else stale_s)
+        if not self._store.presence.nodes(now=now, stale_after_s=stale_s):
+            # Workers that held attempts when the site went away get the time to come back and say so. While other
+            # nodes are there it did not go away, and a node that starts again and again must not keep leases alive.
+            self._store.requests.extend_leases(now + self._lease_s)
+        self._store.presence.beat(self._node.id, now=now)
         self._runtime.spawn(self._serve)
 
     def stop(self) -> None:
@@ -73,11 +76,11 @@ class Upkeep:
         self._stopped = True
         for connection in self._connections.all():
             self._link.send(connection.id, events.SITE_DRAINING, {"reason": "the site is stopping"})
-        self._store.presence.end_node(self._node_id, now=self._clock())
+        self._store.presence.end_node(self._node.id, now=self._clock())
 
     def _serve(self) -> None:
         due = {self._sweep: 0.0, self._beat: 0.0, self._purge: PURGE_S}
-        every = {self._sweep: SWEEP_S, self._beat: BEAT_S, self._purge: PURGE_S}
+        every = {self._sweep: SWEEP_S, self._beat: self._node.beat_s, self._purge: PURGE_S}
         began = self._clock()
         while not self._stopped:
             self._runtime.sleep(SWEEP_S)
@@ -98,8 +101,8 @@ class Upkeep:
             log.exception("upkeep failed")
 
     def _sweep(self) -> None:
-        if not self._alone:
-            self._relay.send_away_unwelcome()
+        if not self._node.alone:
+            self._neighbours.look()
         for request in self._store.requests.expire(self._clock()):
             self._settle(request)
 
@@ -112,8 +115,16 @@ class Upkeep:
             self._relay.tell_ended(request, request.code or "")
 
     def _beat(self) -> None:
-        self._store.presence.beat(self._node_id, now=self._clock())
-        self._store.presence.clear_stale(now=self._clock(), stale_after_s=STALE_NODE_S)
+        last, now = self._beat_at, self._clock()
+        self._store.presence.beat(self._node.id, now=now)
+        self._beat_at = now
+        if now - last > self._node.stale_after_s / 2:
+            return  # it was this node, or the database, that stood still: let the others be heard first
+        for connection_id in self._store.presence.clear_stale(now=now, stale_after_s=self._node.stale_after_s):
+            # A node is dead. Its workers may come back to another one with the leases they hold; until they do, their
+            # requests wait in their places.
+            for request in self._store.requests.release(connection_id, keep_lease=True, now=now):
+                self._settle(request)
 
     def _purge(self) -> None:
         self._tidy_accounts()

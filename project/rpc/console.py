@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from project.clock import Clock
 from project.config import Settings
@@ -46,15 +45,17 @@ def make_console(
     clock: Clock,
     keys: tuple[str, ...],
     scheduled: Callable[[LoadRun, LoadSchedule], None],
+    bus: Callable[[], Health],
 ) -> Console:
     """``keys`` are the site's secret keys, the newest first; ``notify`` wakes watchers of topics, ``space_changed`` of
-    a space; ``scheduled`` is told of every load run that a schedule has begun."""
+    a space; ``scheduled`` is told of every load run that a schedule has begun; ``bus`` tells how nodes hear of each
+    other."""
     host = _loopback(settings.host)
 
     def probe_site(timeout_s: float) -> Probed:
         return probe(f"ws://{host}:{settings.port}", timeout_s)
 
-    inbox = Inbox(store.inbox, store.accounts, notify, space_changed, clock)
+    inbox = Inbox(store.inbox, store.accounts, notify, space_changed, clock, alone=settings.is_alone)
     calls = Calls(store.calls, Services(inbox, relay, find_space, probe_site), runtime, clock)
     load = LoadTests(
         store.runs,
@@ -70,13 +71,7 @@ def make_console(
     upkeep = ConsoleUpkeep(
         store.calls, inbox, load, runtime, clock, log_s=settings.log_days * DAY_S, log_calls=settings.log_calls
     )
-    return Console(calls, inbox, Monitor(store, clock, one_node), load, store.runs, upkeep)
-
-
-def one_node() -> Health:
-    """The bus of a site that is one process: there is none that could fail."""
-    detail: dict[str, Any] = {"kind": "in_process"}
-    return Health("bus", True, detail)
+    return Console(calls, inbox, Monitor(store, clock, bus), load, store.runs, upkeep)
 
 
 def _loopback(host: str) -> str:

@@ -19,6 +19,7 @@ from project.storage.port import AccountStore, InboxStore
 
 log = logging.getLogger(__name__)
 FRESH_S: Final = 5.0
+NEIGHBOURS_FRESH_S: Final = 1.0
 """What is told on this node shows at once; this is for what another node told."""
 MOST_FRESH: Final = 4096
 MOST_PER_USER: Final = 200
@@ -41,9 +42,12 @@ class Inbox:
         notify: Callable[[Iterable[str]], None],
         space_changed: Callable[[str], None],
         clock: Clock,
+        *,
+        alone: bool = True,
     ):
         self._store = store
         self._accounts = accounts
+        self._fresh_s = FRESH_S if alone else NEIGHBOURS_FRESH_S
         self._notify = notify
         self._space_changed = space_changed
         self._clock = clock
@@ -106,17 +110,25 @@ class Inbox:
         return kept
 
     def _wake(self, user_id: str) -> None:
+        self.forget(user_id)
+        self._notify((user_topic(user_id),))
+
+    def forget(self, user_id: str) -> None:
+        """A person's notices have changed, maybe on another node; or everybody's."""
         with self._lock:
             if user_id == EVERYBODY:
                 self._fresh.clear()
             else:
                 self._fresh.pop(user_id, None)
-        self._notify((user_topic(user_id),))
+
+    def forget_space(self, space_id: str) -> None:
+        """Another node has changed something of a space."""
+        self._revisions.pop(space_id, None)
 
     def files_changed(self, space_id: str) -> int:
         """The files of a space have changed: pages that show it load it anew. Its revision."""
         revision = self._store.touch_space(space_id, now=self._clock())
-        self._revisions[space_id] = (revision, self._clock() + FRESH_S)
+        self._revisions[space_id] = (revision, self._clock() + self._fresh_s)
         self._space_changed(space_id)
         return revision
 
@@ -124,7 +136,7 @@ class Inbox:
         """How often the files of a space have changed; at most ``FRESH_S`` old."""
         kept = self._revisions.get(space_id)
         if kept is None or kept[1] <= self._clock():
-            kept = self._revisions[space_id] = (self._store.space_revision(space_id), self._clock() + FRESH_S)
+            kept = self._revisions[space_id] = (self._store.space_revision(space_id), self._clock() + self._fresh_s)
         return kept[0]
 
     def unread(self, user: User) -> tuple[int, int]:
@@ -134,7 +146,7 @@ class Inbox:
             return kept[0], kept[1]
         count, newest = self._store.unread(user.id, joined_at=user.created_at)
         with self._lock:
-            self._fresh[user.id] = (count, newest, self._clock() + FRESH_S)
+            self._fresh[user.id] = (count, newest, self._clock() + self._fresh_s)
             while len(self._fresh) > MOST_FRESH:
                 self._fresh.popitem(last=False)
         return count, newest

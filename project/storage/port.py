@@ -140,6 +140,9 @@ class RequestStore(Protocol):
     def waiting_spaces(self) -> frozenset[str]:
         """Spaces with at least one queued request."""
 
+    def held(self, connection_ids: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """The requests that each of these connections is working on, as far as the store knows."""
+
     def list(
         self,
         *,
@@ -218,6 +221,9 @@ class SpaceStore(Protocol):
     def revoke_token(self, token_id: str, *, now: float) -> bool:
         """Whether a live token was revoked."""
 
+    def live_tokens(self) -> frozenset[str]:
+        """The ids of all tokens that are not revoked."""
+
 
 class PresenceStore(Protocol):
     """Which workers are connected to which node. A row of a node that stopped beating does not count."""
@@ -228,8 +234,18 @@ class PresenceStore(Protocol):
     def end_node(self, node_id: str, *, now: float) -> None:
         """The node stops: its rows go."""
 
-    def join(self, worker: Worker) -> None:
-        """A worker has registered (replaces a row of the same connection)."""
+    def nodes(self, *, now: float, stale_after_s: float = 15.0) -> frozenset[str]:
+        """The nodes that are alive."""
+
+    def join(self, worker: Worker, *, most: int | None = None, stale_after_s: float = 15.0) -> bool:
+        """A worker has registered; whether there was a place for it. Decided in one go, whatever other nodes do.
+
+        It takes the place of its own earlier connections to the space, known by its ``worker_id`` if it has one. With
+        ``most``, it needs one of so many places, which the workers of live nodes have that do not drain.
+        """
+
+    def of_node(self, node_id: str) -> frozenset[str]:
+        """The connections of a node, whether it is alive or not."""
 
     def leave(self, connection_id: str, *, now: float) -> None:
         """A worker's connection is gone."""

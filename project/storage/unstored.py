@@ -153,6 +153,11 @@ class UnstoredRequests:
         """See the port."""
         return self._stored.waiting_spaces() | (self._memory.waiting_spaces() if self._here else frozenset())
 
+    def held(self, connection_ids: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """See the port."""
+        stored, memory = self._stored.held(connection_ids), self._memory.held(connection_ids)
+        return {key: stored.get(key, frozenset()) | memory.get(key, frozenset()) for key in {*stored, *memory}}
+
     def list(
         self,
         *,

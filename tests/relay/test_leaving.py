@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from project.core.model import Worker
+from project.core.model import SpaceSettings, Worker
 from project.relay.connections import Connection
 from tests.conftest import LiveSite, eventually
 from tests.relay.assembly import Relaying
@@ -64,12 +64,23 @@ def test_what_another_node_deletes_or_revokes_counts_here_too() -> None:
     relaying = Relaying()
     gone: list[str] = []
     relaying.link.on_disconnect = gone.append
-    assert relaying.relay.send_away_unwelcome() == 0
+    relaying.relay.keep_up_with_spaces()
     token, _ = relaying.spaces.make_token("s", "lab")
     relaying.connections.add(Connection(Worker("t", "s", "n", "v", "b", 2, 2, 1.0), "http://site", token_id=token.id))
-    assert relaying.relay.send_away_unwelcome() == 0
+    relaying.relay.keep_up_with_spaces()
+    assert gone == []
     relaying.store.spaces.revoke_token(token.id, now=2.0)
-    assert (relaying.relay.send_away_unwelcome(), gone) == (1, ["t"])
+    relaying.relay.keep_up_with_spaces()
+    assert gone == ["t"]
     relaying.connections.remove("t")
     relaying.store.spaces.remove("s", now=3.0)
-    assert (relaying.relay.send_away_unwelcome(), gone) == (1, ["t", "c"])
+    relaying.relay.keep_up_with_spaces()
+    assert gone == ["t", "c"]
+
+
+def test_what_another_node_allows_counts_here_too() -> None:
+    relaying = Relaying()
+    settings = SpaceSettings(name="Space", capacity=1)
+    relaying.store.spaces.change("s", settings)
+    relaying.relay.keep_up_with_spaces()
+    assert (relaying.connection.bound, relaying.connection.room) == (1, 1)

@@ -408,3 +408,13 @@ def test_concurrent_submissions_keep_the_bound(store: Store) -> None:
     with ThreadPoolExecutor(16) as pool:
         assert sum(pool.map(attempt, range(64))) == 10
     assert store.requests.queue_size("s") == 10
+
+
+def test_who_holds_what(store: Store) -> None:
+    for number in range(4):
+        submit(store, f"r{number}")
+    (first, *_) = claim(store, 2, connection="c")
+    claim(store, 1, connection="d", now=NOW + 1)
+    finish(store, first)
+    assert store.requests.held(["c", "d", "e"]) == {"c": {"r1"}, "d": {"r2"}}
+    assert store.requests.held([]) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,31 @@ def test_the_database_itself_refuses_an_illegal_move(tmp_path: Path) -> None:
             connection.exec_driver_sql(row.format("'completed', 'queued'"))
         with pytest.raises(sa.exc.IntegrityError):
             connection.exec_driver_sql(row.format("'queued', 'completed'"))
+
+
+def test_a_space_has_so_many_places_for_all_nodes_together(store: Store) -> None:
+    presence = store.presence
+    for node_id, at in (("n1", 100.0), ("n2", 100.0), ("dead", 50.0)):
+        presence.beat(node_id, now=at)
+    first = Worker("c1", "s", "n1", "w", "b", 2, 4, 100.0)
+    assert presence.join(Worker("c0", "s", "dead", "z", "b", 2, 4, 50.0)) is True
+    assert presence.join(first, most=1) is True
+    assert presence.join(Worker("c2", "s", "n2", "x", "b", 2, 4, 101.0), most=1) is False
+    assert presence.of_node("n2") == frozenset()
+    # The same worker takes its own place over, on another node too; the first node's connection is none any more.
+    assert presence.join(replace(first, connection_id="c3", node_id="n2"), most=1) is True
+    assert (presence.of_node("n1"), presence.of_node("n2")) == (frozenset(), {"c3"})
+    # Workers without a name are never the same; one that drains makes room.
+    assert presence.join(Worker("c4", "s", "n1", "", "b", 1, 1, 102.0), most=1) is False
+    presence.set_draining("c3")
+    assert presence.join(Worker("c4", "s", "n1", "", "b", 1, 1, 102.0), most=1) is True
+    assert presence.join(Worker("c5", "s", "n1", "", "b", 1, 1, 102.0), most=1) is False
+    assert presence.join(Worker("c5", "t", "n1", "", "b", 1, 1, 102.0), most=1) is True
+    assert presence.nodes(now=105.0) == {"n1", "n2"}
+
+
+def test_live_tokens(store: Store) -> None:
+    for name in ("k1", "k2"):
+        store.spaces.add_token(WorkerToken(name, "s", "lab", f"hash {name}", 1.0))
+    store.spaces.revoke_token("k1", now=6.0)
+    assert store.spaces.live_tokens() == {"k2"}

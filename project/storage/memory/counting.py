@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from project.core import quotas
 from project.core.model import Request, StoredFile
@@ -59,3 +59,13 @@ def ended_before(
         and request.finished_at < before
     ]
     return sorted(old, key=lambda request: request.finished_at or 0.0)
+
+
+def held(requests: Iterable[Request], connection_ids: Collection[str]) -> dict[str, frozenset[str]]:
+    """The requests that each of these connections is working on."""
+    found: dict[str, frozenset[str]] = {}
+    for request in requests:
+        holder = request.connection_id
+        if request.status is Status.PROCESSING and holder is not None and holder in connection_ids:
+            found[holder] = found.get(holder, frozenset()) | {request.id}
+    return found

@@ -12,7 +12,7 @@ from project.core.model import Request, StoredFile, Transition
 from project.core.ordering import turn_of
 from project.core.states import Status
 from project.errors import AlreadyRetried, KeyReused, SpaceNotFound
-from project.storage.memory.counting import ended_before, line_of, over_quota
+from project.storage.memory.counting import ended_before, held, line_of, over_quota
 from project.storage.memory.done import Done
 from project.storage.port import (
     Claim,
@@ -183,12 +183,8 @@ class MemoryRequests:
     def release(self, connection_id: str, *, keep_lease: bool, now: float, abreast: int = 1) -> tuple[Request, ...]:
         """See the port."""
         with self._lock:
-            held = [
-                request
-                for request in self._open.values()
-                if request.status is Status.PROCESSING and request.connection_id == connection_id
-            ]
-            lost = moves.lost_together(held, abreast=abreast, keep_lease=keep_lease, now=now, reason="connection_lost")
+            own = [r for r in self._open.values() if r.status is Status.PROCESSING and r.connection_id == connection_id]
+            lost = moves.lost_together(own, abreast=abreast, keep_lease=keep_lease, now=now, reason="connection_lost")
             return self._save(lost, now)
 
     def expire(self, now: float, *, limit: int = 500) -> tuple[Request, ...]:
@@ -245,6 +241,11 @@ class MemoryRequests:
         """See the port."""
         with self._lock:
             return frozenset(r.space_id for r in self._open.values() if r.status is Status.QUEUED)
+
+    def held(self, connection_ids: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """See the port."""
+        with self._lock:
+            return held(self._open.values(), connection_ids)
 
     def list(
         self,

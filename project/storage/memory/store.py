@@ -87,6 +87,11 @@ class MemorySpaces:
             self._tokens[token_id] = replace(token, revoked_at=now)
             return True
 
+    def live_tokens(self) -> frozenset[str]:
+        """See the port."""
+        with self._lock:
+            return frozenset(token.id for token in self._tokens.values() if token.revoked_at is None)
+
 
 class MemoryPresence:
     """``PresenceStore`` in memory."""
@@ -109,10 +114,31 @@ class MemoryPresence:
             self._beats.pop(node_id, None)
             self._workers = {key: worker for key, worker in self._workers.items() if worker.node_id != node_id}
 
-    def join(self, worker: Worker) -> None:
+    def nodes(self, *, now: float, stale_after_s: float = 15.0) -> frozenset[str]:
         """See the port."""
         with self._lock:
-            self._workers[worker.connection_id] = worker
+            return frozenset(node_id for node_id, at in self._beats.items() if at > now - stale_after_s)
+
+    def join(self, worker: Worker, *, most: int | None = None, stale_after_s: float = 15.0) -> bool:
+        """See the port."""
+        with self._lock:
+            others = {
+                key: other
+                for key, other in self._workers.items()
+                if key != worker.connection_id
+                and not (worker.worker_id and (other.worker_id, other.space_id) == (worker.worker_id, worker.space_id))
+            }
+            live = self.nodes(now=worker.connected_at, stale_after_s=stale_after_s)
+            there = [w for w in others.values() if w.space_id == worker.space_id and w.node_id in live]
+            if most is not None and sum(not other.draining for other in there) >= most:
+                return False
+            self._workers = {**others, worker.connection_id: worker}
+            return True
+
+    def of_node(self, node_id: str) -> frozenset[str]:
+        """See the port."""
+        with self._lock:
+            return frozenset(key for key, worker in self._workers.items() if worker.node_id == node_id)
 
     def leave(self, connection_id: str, *, now: float) -> None:
         """See the port."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from project.errors import StorageUnavailable
 from project.runtime import Runtime
 from project.storage.port import Store
 from project.storage.sql.accounts import SqlAccounts
@@ -49,6 +50,21 @@ def open_store(url: str, runtime: Runtime) -> Store:
         batches=SqlBatches(writer, reader),
         close=close,
     )
+
+
+def database_time(url: str) -> float:
+    """Seconds since the epoch by the clock of the database at ``url``, which is no SQLite.
+
+    Raises StorageUnavailable if it cannot be opened.
+    """
+    engine = make_engine(url, writes=False)
+    try:
+        with engine.connect() as connection:
+            return float(connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one())
+    except sa.exc.DBAPIError as error:
+        raise StorageUnavailable(f"cannot open the database: {error.orig}") from error
+    finally:
+        engine.dispose()
 
 
 def is_sql_url(url: str) -> bool:

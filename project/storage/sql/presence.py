@@ -56,14 +56,36 @@ class SqlPresence:
 
         self._writer.call(apply)
 
-    def join(self, worker: Worker) -> None:
+    def nodes(self, *, now: float, stale_after_s: float = 15.0) -> frozenset[str]:
         """See the port."""
+        query = sa.select(_N.c.node_id).where(_N.c.seen_at > now - stale_after_s)
+        return self._reader.call(lambda connection: frozenset(connection.scalars(query)))
 
-        def apply(connection: sa.Connection) -> None:
-            connection.execute(_W.delete().where(_W.c.connection_id == worker.connection_id))
+    def join(self, worker: Worker, *, most: int | None = None, stale_after_s: float = 15.0) -> bool:
+        """See the port."""
+        itself = _W.c.connection_id == worker.connection_id
+        if worker.worker_id:
+            itself = itself | ((_W.c.space_id == worker.space_id) & (_W.c.worker_id == worker.worker_id))
+        live = live_workers(worker.space_id, now=worker.connected_at, stale_after_s=stale_after_s).subquery()
+        working = sa.select(sa.func.count()).select_from(live).where(live.c.draining.is_(False))
+        # Workers of one space join one after another, whatever node they come to.
+        turn = sa.select(schema.spaces.c.id).where(schema.spaces.c.id == worker.space_id).with_for_update()
+
+        def apply(connection: sa.Connection) -> bool:
+            connection.execute(turn)
+            others = working.where(live.c.connection_id.not_in(sa.select(_W.c.connection_id).where(itself)))
+            if most is not None and (connection.scalar(others) or 0) >= most:
+                return False
+            connection.execute(_W.delete().where(itself))
             connection.execute(_W.insert(), asdict(worker))
+            return True
 
-        self._writer.call(apply)
+        return self._writer.call(apply)
+
+    def of_node(self, node_id: str) -> frozenset[str]:
+        """See the port."""
+        query = sa.select(_W.c.connection_id).where(_W.c.node_id == node_id)
+        return self._reader.call(lambda connection: frozenset(connection.scalars(query)))
 
     def leave(self, connection_id: str, *, now: float) -> None:
         """See the port."""

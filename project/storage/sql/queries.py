@@ -48,6 +48,15 @@ def recent_runs(connection: sa.Connection, space_id: str, limit: int) -> tuple[f
     return tuple(connection.scalars(query))
 
 
+def held(connection: sa.Connection, connection_ids: Collection[str]) -> dict[str, frozenset[str]]:
+    """The requests that each of these connections is working on."""
+    query = sa.select(_T.c.connection_id, _T.c.id).where(_T.c.status == Status.PROCESSING.value)
+    found: dict[str, frozenset[str]] = {}
+    for held_by, request_id in connection.execute(query.where(_T.c.connection_id.in_(list(connection_ids)))):
+        found[held_by] = found.get(held_by, frozenset()) | {request_id}
+    return found
+
+
 def history(connection: sa.Connection, request_id: str) -> tuple[Transition, ...]:
     """Every move of a request, oldest first."""
     columns = (_H.c.request_id, _H.c.at, _H.c.before, _H.c.after, _H.c.attempt, _H.c.reason)

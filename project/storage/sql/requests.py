@@ -307,6 +307,10 @@ class SqlRequests:
         query = sa.select(_T.c.space_id).where(_QUEUED).distinct()
         return self._read(lambda connection: frozenset(connection.scalars(query)))
 
+    def held(self, connection_ids: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """See the port."""
+        return self._read(lambda connection: queries.held(connection, connection_ids))
+
     def list(
         self,
         *,

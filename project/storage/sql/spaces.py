@@ -102,3 +102,8 @@ class SqlSpaces:
         """See the port."""
         statement = _K.update().where(_K.c.id == token_id, _K.c.revoked_at.is_(None)).values(revoked_at=now)
         return bool(self._writer.call(lambda connection: connection.execute(statement).rowcount))
+
+    def live_tokens(self) -> frozenset[str]:
+        """See the port."""
+        query = sa.select(_K.c.id).where(_K.c.revoked_at.is_(None))
+        return self._reader.call(lambda connection: frozenset(connection.scalars(query)))
