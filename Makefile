@@ -10,7 +10,7 @@ MAX_USERS ?= 100
 RAMP_UP ?= 300
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup run test fast test-faults bench-faults bench-floods lint types arch check bench bench-load test-exports perf-test perf-test-quick perf-test-load perf-test-stress perf-test-all perf-reports-clean routes reference translations clean fuzz audit
+.PHONY: help setup run test fast test-faults bench-faults bench-nodes bench-floods lint types arch check bench bench-load test-exports perf-test perf-test-quick perf-test-load perf-test-stress perf-test-all perf-reports-clean routes reference translations clean fuzz audit
 
 help: ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-20s%s\n", $$1, $$2 }' Makefile
@@ -56,13 +56,15 @@ check: lint types arch ## all checks that run nothing
 test-faults: $(STAMP) ## kill, freeze, cut and fill, 200 rounds of it, with a crowd and a long queue
 	browser="$$($(PY) tools/find_browser.py)" && SPACES_TEST_BROWSER="$$browser" \
 		SPACES_FAULT_ROUNDS=200 SPACES_FAULT_WORKERS=500 SPACES_FAULT_QUEUE=10000 \
-		$(PY) -m pytest tests/faults tests/pages/test_cables.py --timeout=3600
+		$(PY) -m pytest tests/faults tests/nodes tests/pages/test_cables.py --timeout=3600
 
 bench-faults: $(STAMP) ## measure how long each misfortune is felt
 	$(PY) bench/faults.py
 
 bench-floods: $(STAMP) ## measure what others feel while one person floods the site
 	$(PY) bench/floods.py
+bench-nodes: $(STAMP) ## measure requests whose worker is on another node, with Redis and without
+	$(PY) bench/nodes.py
 
 bench: $(STAMP) ## measure the relay
 	$(PY) bench/run.py

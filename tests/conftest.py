@@ -390,9 +390,9 @@ def postgres() -> Iterator[Postgres]:
         server.remove()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def redis() -> Iterator[Redis]:
-    """A real Redis of the test's own, to be killed and started at will."""
+    """A real Redis for a module. Whoever ends it starts it again."""
     from tests.services import Redis
 
     server = Redis()

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
+from psycopg.rows import dict_row
+
 TERMINAL = ("completed", "failed", "cancelled")
 
 
@@ -65,24 +68,39 @@ class Kept:
     integrity: str = "ok"
 
 
-def read(data: Path) -> Kept:
-    """The store of a site that has stopped, or stands still."""
-    with sqlite3.connect(data / "spaces.db") as database:
-        database.row_factory = sqlite3.Row
-        rows = {row["id"]: dict(row) for row in database.execute("SELECT * FROM requests")}
-        moves = tuple(
-            (row["request_id"], row["after"]) for row in database.execute("SELECT * FROM history ORDER BY id")
-        )
-        files = {row["id"]: row["sha256"] for row in database.execute("SELECT id, sha256 FROM files")}
-        (integrity,) = database.execute("PRAGMA integrity_check").fetchone()
-    for row in rows.values():
-        row["payload"], row["result"] = json.loads(row["payload"]), json.loads(row["result"] or "null")
+def read(data: Path, url: str = "") -> Kept:
+    """The store of a site that has stopped, or stands still: SQLite in its data folder, or a PostgreSQL at ``url``."""
+    rows, moves, files, integrity = _read_postgres(url) if url else _read_sqlite(data / "spaces.db")
     on_disk = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in (data / "files").rglob("*")
         if path.is_file() and path.parent.name != "incoming"
     }
-    return Kept(rows, moves, files, on_disk, integrity)
+    by_id = {str(row["id"]): row for row in rows}
+    return Kept(by_id, tuple((str(one), str(after)) for one, after in moves), dict(files), on_disk, integrity)
+
+
+_MOVES = "SELECT request_id, after FROM history ORDER BY id"
+_FILES = "SELECT id, sha256 FROM files"
+_REQUESTS = "SELECT * FROM requests"
+Read = tuple[list[dict[str, Any]], list[tuple[Any, Any]], list[tuple[Any, Any]], str]
+
+
+def _read_sqlite(path: Path) -> Read:
+    with sqlite3.connect(path) as database:
+        moves, files = database.execute(_MOVES).fetchall(), database.execute(_FILES).fetchall()
+        database.row_factory = sqlite3.Row
+        rows = [dict(row) for row in database.execute(_REQUESTS)]
+        (integrity,) = database.execute("PRAGMA integrity_check").fetchone()
+    for row in rows:
+        row["payload"], row["result"] = json.loads(row["payload"]), json.loads(row["result"] or "null")
+    return rows, moves, files, str(integrity)
+
+
+def _read_postgres(url: str) -> Read:
+    with psycopg.connect(url) as database:
+        rows = database.cursor(row_factory=dict_row).execute(_REQUESTS).fetchall()
+        return rows, database.execute(_MOVES).fetchall(), database.execute(_FILES).fetchall(), "ok"
 
 
 def violations(told: Told, kept: Kept) -> list[str]:

@@ -28,6 +28,10 @@ class Proxy:
         """Where a worker finds the site through the proxy."""
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
+    def lead_to(self, port: int) -> None:
+        """Whoever comes from now on is led to another port, as a balancer does when a site is gone."""
+        self._port = port
+
     def hold(self, *directions: str) -> None:
         """Let nothing through any more that way: ``up`` to the site, ``down`` to the worker."""
         for direction in directions:

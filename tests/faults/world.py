@@ -94,10 +94,13 @@ class World:
         answer = requests.get(f"{self.site.host}/websockets/space/{self.space_id}/status", timeout=60)
         return int(answer.json()["queue_size"])
 
-    def check(self) -> None:
-        """Stop the site and compare what everybody knows. Raises AssertionError naming the broken promises."""
+    def check(self, url: str = "") -> None:
+        """Stop the site and compare what everybody knows. Raises AssertionError naming the broken promises.
+
+        ``url`` is that of the site's PostgreSQL, if it has one.
+        """
         self.site.stop()
-        found = violations(self.told(), read(self.site.data_dir))
+        found = violations(self.told(), read(self.site.data_dir, url))
         assert not found, "\n".join(found)
 
     def told(self) -> Told:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,17 +13,20 @@ QUICK = {"SPACES_PING_INTERVAL_S": "1", "SPACES_PING_TIMEOUT_S": "2", "SPACES_LE
 """The same rules, with less to wait for; a node is dead after a lease without a heartbeat."""
 
 
-@pytest.fixture
-def start_nodes(postgres: Postgres, tmp_path: Path) -> Iterator[Callable[..., list[LiveSite]]]:
-    """Start nodes that share a new database and a folder: ``start_nodes(2, SPACES_X="...")``."""
+@pytest.fixture(scope="module")
+def start_nodes(
+    postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., tuple[LiveSite, LiveSite]]]:
+    """Start two nodes that share a new database and a folder: ``start_nodes(SPACES_X="...")``."""
     started: list[LiveSite] = []
 
-    def start(count: int = 2, **environment: str) -> list[LiveSite]:
-        url = postgres.database()
-        for _ in range(count):
-            started.append(LiveSite(tmp_path / "data", {**QUICK, "SPACES_DATABASE_URL": url, **environment}))
-            started[-1].start()
-        return started
+    def start(**environment: str) -> tuple[LiveSite, LiveSite]:
+        url, data = postgres.database(), tmp_path_factory.mktemp("nodes")
+        first, second = (LiveSite(data, {**QUICK, "SPACES_DATABASE_URL": url, **environment}) for _ in range(2))
+        for node in (first, second):
+            started.append(node)
+            node.start()
+        return first, second
 
     yield start
     for node in started:

@@ -15,23 +15,23 @@ from tests.conftest import LiveSite, Process, eventually
 from tests.services import PASSWORD, Redis
 
 pytestmark = pytest.mark.slow
-SPACE = "Nodes"
-Start = Callable[..., list[LiveSite]]
+Pair = tuple[LiveSite, LiveSite]
+Start = Callable[..., Pair]
 StartMock = Callable[..., Process]
 
 
-@pytest.fixture(params=["polling", "redis"])
-def pair(request: pytest.FixtureRequest, start_nodes: Start) -> tuple[LiveSite, LiveSite]:
+@pytest.fixture(scope="module", params=["polling", "redis"])
+def pair(request: pytest.FixtureRequest, start_nodes: Start) -> Pair:
     """Two nodes, with hints by Redis or without."""
-    more = {"SPACES_REDIS_URL": request.getfixturevalue("redis").url} if request.param == "redis" else {}
-    first, second = start_nodes(2, **more)
-    return first, second
+    return start_nodes(
+        **({"SPACES_REDIS_URL": request.getfixturevalue("redis").url} if request.param == "redis" else {})
+    )
 
 
 class Link:
     """A bare worker: what it was sent, and what it answers."""
 
-    def __init__(self, site: LiveSite, worker_id: str = "w", token: str = "", **more: Any):
+    def __init__(self, site: LiveSite, space: str, worker_id: str = "w", token: str = ""):
         self.client = socketio.Client(reconnection=False)
         self.got: list[tuple[str, dict[str, Any]]] = []
         self.gone = threading.Event()
@@ -39,7 +39,7 @@ class Link:
             self.client.on(event, lambda body, event=event: self.got.append((event, body)))
         self.client.on("disconnect", lambda *_: self.gone.set())
         self.client.connect(site.host, transports=["websocket"])
-        body = {"space_name": SPACE, "worker_id": worker_id, "boot_id": "b", "protocol": 2, "capacity": 4, **more}
+        body = {"space_name": space, "worker_id": worker_id, "boot_id": "b", "protocol": 2, "capacity": 4}
         self.client.emit("register", {**body, **({"token": token} if token else {})})
 
     def wait(self, event: str, number: int = 0) -> dict[str, Any]:
@@ -57,8 +57,8 @@ class Link:
 def link() -> Iterator[Callable[..., Link]]:
     made: list[Link] = []
 
-    def connect(site: LiveSite, **more: Any) -> Link:
-        made.append(Link(site, **more))
+    def connect(site: LiveSite, space: str, **more: str) -> Link:
+        made.append(Link(site, space, **more))
         return made[-1]
 
     yield connect
@@ -66,13 +66,11 @@ def link() -> Iterator[Callable[..., Link]]:
         each.client.disconnect()
 
 
-def test_what_one_node_takes_the_worker_of_the_other_serves(
-    pair: tuple[LiveSite, LiveSite], link: Callable[..., Link]
-) -> None:
+def test_what_one_node_takes_the_worker_of_the_other_serves(pair: Pair, link: Callable[..., Link]) -> None:
     """Submit, files both ways, live text, progress, result, notice, cancel, second login: all over both nodes."""
     first, second = pair
-    space_id = first.make_space(SPACE, ws_enable_file_upload="on")
-    worker = link(first)
+    space_id = first.make_space("Serving", ws_enable_file_upload="on")
+    worker = link(first, "Serving")
     assert worker.wait("register_response")["success"]
     eventually(lambda: second.connected(space_id), what="the other node sees the worker")
     user = second.login("testuser", "testpass123")
@@ -135,20 +133,18 @@ class Stream:
         self._answer.close()
 
 
-def test_what_is_changed_at_one_node_holds_at_the_other(
-    pair: tuple[LiveSite, LiveSite], link: Callable[..., Link]
-) -> None:
+def test_what_is_changed_at_one_node_holds_at_the_other(pair: Pair, link: Callable[..., Link]) -> None:
     """Places of a space, its settings and tokens, its end; logins and notices."""
     first, second = pair
-    space_id = first.make_space(SPACE)
+    space_id = first.make_space("Changing")
     admin = first.login()
-    holder = link(first, worker_id="holder")
+    holder = link(first, "Changing", worker_id="holder")
     assert holder.wait("register_response")["success"]
-    refused = link(second, worker_id="other")
+    refused = link(second, "Changing", worker_id="other")
     assert refused.wait("register_response")["code"] == "space_occupied"
 
     # The same worker takes its place over, wherever it comes; what it came from is let go.
-    moved = link(second, worker_id="holder")
+    moved = link(second, "Changing", worker_id="holder")
     assert moved.wait("register_response")["success"]
     assert holder.gone.wait(20)
     user = first.login("testuser", "testpass123")
@@ -170,13 +166,13 @@ def test_what_is_changed_at_one_node_holds_at_the_other(
     assert moved.gone.wait(20)
 
 
-def test_a_revoked_token_ends_its_worker_on_the_other_node(start_nodes: Start, link: Callable[..., Link]) -> None:
-    first, second = start_nodes(2)
-    space_id = first.make_space(SPACE)
+def test_a_revoked_token_ends_its_worker_on_the_other_node(pair: Pair, link: Callable[..., Link]) -> None:
+    first, second = pair
+    space_id = first.make_space("Token")
     admin = first.login()
     page = admin.post(f"{first.host}/admin/space/{space_id}/tokens", data={"token_name": "lab"}).text
     token = next(word for word in page.replace('"', " ").replace("<", " ").replace(">", " ").split() if "wsp_" in word)
-    worker = link(second, token=token)
+    worker = link(second, "Token", token=token)
     assert worker.wait("register_response")["success"]
     listed = admin.get(f"{first.host}/admin/space/edit/{space_id}").text
     token_id = token.split("_")[1]
@@ -188,9 +184,9 @@ def test_a_revoked_token_ends_its_worker_on_the_other_node(start_nodes: Start, l
 @pytest.mark.parametrize("mode", ["gevent", "threading"])
 def test_in_every_async_mode(start_nodes: Start, start_mock: StartMock, redis: Redis, mode: str) -> None:
     """eventlet, the default, is what the other tests run."""
-    first, second = start_nodes(2, SPACES_ASYNC_MODE=mode, SPACES_REDIS_URL=redis.url)
-    space_id = first.make_space(SPACE)
-    start_mock(first.host, SPACE)
+    first, second = start_nodes(SPACES_ASYNC_MODE=mode, SPACES_REDIS_URL=redis.url)
+    space_id = first.make_space("Mock")
+    start_mock(first.host, "Mock")
     eventually(lambda: second.connected(space_id))
     user = second.login("testuser", "testpass123")
     sent = second.submit(user, space_id, prompt=f"in {mode}")
@@ -199,9 +195,9 @@ def test_in_every_async_mode(start_nodes: Start, start_mock: StartMock, redis: R
 
 def test_redis_may_go_and_come(start_nodes: Start, start_mock: StartMock, redis: Redis) -> None:
     """Row 15. While Redis is down nodes look into the database; its password is in no log."""
-    first, second = start_nodes(2, SPACES_REDIS_URL=redis.url)
-    space_id = first.make_space(SPACE)
-    start_mock(first.host, SPACE)
+    first, second = start_nodes(SPACES_REDIS_URL=redis.url)
+    space_id = first.make_space("Mock")
+    start_mock(first.host, "Mock")
     eventually(lambda: second.connected(space_id))
     user = second.login("testuser", "testpass123")
 
