@@ -75,7 +75,7 @@ test-exports: $(STAMP) ## run scenarios in k6, Artillery and Locust, fetched int
 	@test -x .make/artillery/node_modules/.bin/artillery || npm install --silent --no-audit --no-fund --ignore-scripts \
 		--prefix .make/artillery artillery@2.0.21
 	PATH="$(CURDIR)/.make/tools/bin:$(CURDIR)/.make/artillery/node_modules/.bin:$$PATH" \
-		$(PY) -m pytest tests/load/run_exports.py
+		$(PY) -m pytest tests/load/run_exports.py --timeout=600
 
 bench-load: $(STAMP) ## measure the load engine beside bare loops (and Locust, with the extra bench)
 	$(PY) bench/load.py

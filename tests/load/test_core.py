@@ -390,6 +390,9 @@ def test_drift_is_the_slope_of_the_medians() -> None:
     drift = drift_per_hour(run_of(lambda number: 10_000 + number, rate=10, seconds=100).series)
     assert drift["per_hour"] == pytest.approx(3.6, rel=0.1)
     assert drift_per_hour(run_of(lambda number: 10_000, seconds=10).series) == {}
+    # A bad moment at the beginning is no drift.
+    bad = drift_per_hour(run_of(lambda number: 900_000 if number < 100 else 10_000, rate=10, seconds=100).series)
+    assert (bad["per_hour"], bad["last_ms"]) == (0, pytest.approx(10, rel=0.01))
 
 
 @pytest.mark.parametrize(

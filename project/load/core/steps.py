@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from statistics import median
 from typing import Final
 
 from project.load.core.record import Point
 
 LEAST_FOR_DRIFT: Final = 30
 """Intervals; the noise of fewer looks like a slope."""
+MOST_FOR_SLOPES: Final = 200
+"""Groups of intervals; every two give a slope."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +50,21 @@ def step_of(points: Sequence[Point]) -> Step:
 
 
 def drift_per_hour(series: Sequence[Point]) -> dict[str, float]:
-    """The straight line through the medians: ``first_ms``, ``last_ms``, and ``per_hour`` as a share of the first."""
+    """The straight line through the medians: ``first_ms``, ``last_ms``, and ``per_hour`` as a share of the first.
+
+    By Theil and Sen, the median of the slopes between any two: a bad minute of the machine is no drift.
+    """
     points = [point for point in series if point.succeeded + point.failed]
     if len(points) < LEAST_FOR_DRIFT:
         return {}
-    times = [point.at_s / 3600 for point in points]
-    values = [point.p50_ms for point in points]
-    middle_t, middle_v = sum(times) / len(times), sum(values) / len(values)
-    spread = sum((at - middle_t) ** 2 for at in times)
-    products = ((at - middle_t) * (value - middle_v) for at, value in zip(times, values, strict=True))
-    slope = sum(products) / spread if spread else 0.0
-    first = middle_v + slope * (times[0] - middle_t)
-    last = middle_v + slope * (times[-1] - middle_t)
+    size = -(-len(points) // MOST_FOR_SLOPES)
+    groups = [points[start : start + size] for start in range(0, len(points), size)]
+    marks = [
+        (median(point.at_s for point in group) / 3600, median(point.p50_ms for point in group)) for group in groups
+    ]
+    slope = median((b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(marks, 2))
+    base = median(value - slope * at for at, value in marks)
+    first, last = base + slope * points[0].at_s / 3600, base + slope * points[-1].at_s / 3600
     return {"first_ms": first, "last_ms": last, "per_hour": slope / first if first > 0 else 0.0}
 
 
