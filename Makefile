@@ -63,6 +63,7 @@ bench-faults: $(STAMP) ## measure how long each misfortune is felt
 
 bench-floods: $(STAMP) ## measure what others feel while one person floods the site
 	$(PY) bench/floods.py
+
 bench-nodes: $(STAMP) ## measure requests whose worker is on another node, with Redis and without
 	$(PY) bench/nodes.py
 

@@ -12,10 +12,11 @@ from project.accounts.sessions import Sessions
 from project.clock import Clock
 from project.config import Settings
 from project.core.model import Role, User
-from project.errors import BadInput, SettingInvalid
+from project.errors import BadInput, SettingInvalid, UsernameTaken
 from project.storage.port import AccountStore
 
 DEVELOPMENT_ADMIN_PASSWORD: Final = "admin123"
+FIRST_ACCOUNTS: Final = 2
 DEVELOPMENT_USER: Final = ("testuser", "testpass123")
 
 
@@ -35,6 +36,15 @@ class FirstRun:
         ``one_time`` asks for a new one whatever there is. Raises SettingInvalid where the site would otherwise be
         reached from elsewhere with a password that is in its documentation.
         """
+        for _ in range(FIRST_ACCOUNTS):
+            try:
+                return self._seeded(one_time)
+            except UsernameTaken:
+                # Another node has started at the same moment, and was quicker with one of them: now it is found.
+                continue
+        return self._seeded(one_time)
+
+    def _seeded(self, one_time: bool) -> str | None:
         given = self._administrator(one_time)
         name, password = DEVELOPMENT_USER
         if self._settings.development_logins and self._store.user_named(name) is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -23,9 +24,10 @@ def start_nodes(
     def start(**environment: str) -> tuple[LiveSite, LiveSite]:
         url, data = postgres.database(), tmp_path_factory.mktemp("nodes")
         first, second = (LiveSite(data, {**QUICK, "SPACES_DATABASE_URL": url, **environment}) for _ in range(2))
-        for node in (first, second):
-            started.append(node)
-            node.start()
+        started.extend((first, second))
+        # Both at once, on an empty database: one makes the tables and the first accounts, the other finds them.
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(LiveSite.start, (first, second)))
         return first, second
 
     yield start

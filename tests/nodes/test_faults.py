@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,10 @@ class Nodes:
         self.second._numbers = self.first._numbers
 
     def begin(self) -> None:
-        self.first.begin(ws_queue_while_offline="on")
-        self.sites[1].start()
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(self.sites[1].start)
+            self.first.begin(ws_queue_while_offline="on")
+            other.result()
         self.second.space_id = self.first.space_id
 
     def check(self) -> None:
