@@ -67,7 +67,8 @@ bench-floods: $(STAMP) ## measure what others feel while one person floods the s
 bench-nodes: $(STAMP) ## measure requests whose worker is on another node, with Redis and without
 	$(PY) bench/nodes.py
 
-bench bench-load bench-faults: export PYTHONPATH := $(CURDIR)  # they stand in a folder of their own
+# The benchmarks stand in a folder of their own.
+bench bench-load bench-faults bench-floods bench-nodes: export PYTHONPATH := $(CURDIR)
 
 bench: $(STAMP) ## measure the relay
 	$(PY) bench/run.py
