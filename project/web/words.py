@@ -58,6 +58,7 @@ BY_CODE: Final[dict[str, LazyString]] = {
     "too_much_kept": _("Your files take as much room as you may have. Delete requests you no longer need."),
     "too_soon": _("A request can be deleted a minute after it was sent."),
     "too_fast": _("Too many requests a second from your address."),
+    "too_many_at_once": _("Too many of your requests are under way at once."),
     "too_many_connections": _("Too many connections from your address at once."),
     "queue_full": _("The queue of this space is full. Try again shortly."),
     "own_queue_full": _("You have as many requests waiting here as one person may. Try again shortly."),

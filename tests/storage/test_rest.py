@@ -48,7 +48,7 @@ def test_presence_counts_only_live_nodes(store: Store) -> None:
     presence.beat("n1", now=101.0)
     one = Worker("c1", "s", "n1", "w", "b", 2, 4, 90.0)
     presence.join(one)
-    presence.join(Worker("c2", "s", "n2", "w", "b", 2, 4, 91.0))
+    presence.join(Worker("c2", "s", "n2", "other", "b", 2, 4, 91.0))
     assert presence.workers("s", now=105.0) == (one,)
     assert presence.workers("other", now=105.0) == ()
     assert presence.clear_stale(now=105.0) == ("c2",)

@@ -9,6 +9,8 @@ import psycopg
 import sqlalchemy as sa
 from psycopg.types.string import StrDumper
 
+from project.errors import SettingInvalid
+
 BUSY_TIMEOUT_MS = 5000
 _POSTGRES: Final = {
     # A server that is gone without a word is noticed within seconds, not within the system's hours.
@@ -28,10 +30,25 @@ def make_engine(url: str, *, writes: bool) -> sa.Engine:
     On SQLite: WAL with synchronous=FULL, so that a commit is on disk when it returns; a writer takes the lock when
     its transaction begins, so that it never has to be upgraded. On PostgreSQL: read committed, so that a statement
     that has waited for a row sees what became of it; and synchronous_commit is never off.
+    Raises SettingInvalid if no database can have such an address.
     """
+    try:
+        engine = _engine(url)
+    except (sa.exc.ArgumentError, ModuleNotFoundError) as error:
+        raise SettingInvalid(f"SPACES_DATABASE_URL cannot be used: {error}", field="database_url") from error
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    else:
+        sa.event.listen(engine, "connect", _prepare_postgres)
+    return engine
+
+
+def _engine(url: str) -> sa.Engine:
     postgres = not url.startswith("sqlite")
     more: dict[str, Any] = {"paramstyle": "format", "connect_args": _asked(url)} if postgres else {}
-    engine = sa.create_engine(
+    return sa.create_engine(
         url,
         **more,
         poolclass=sa.NullPool,
@@ -40,13 +57,6 @@ def make_engine(url: str, *, writes: bool) -> sa.Engine:
         # Errors are logged, and would carry the values along: prompts, hashes.
         hide_parameters=True,
     )
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _prepare_sqlite)
-        begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
-        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
-    else:
-        sa.event.listen(engine, "connect", _prepare_postgres)
-    return engine
 
 
 def _asked(url: str) -> dict[str, Any]:

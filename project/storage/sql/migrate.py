@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from project.errors import SettingInvalid, StorageUnavailable
+from project.errors import StorageUnavailable
 from project.storage.sql.engine import make_engine
 from project.storage.sql.mishaps import translated
 
@@ -23,10 +23,7 @@ def migrate(url: str) -> None:
 
     Raises StorageUnavailable naming what is wrong, SettingInvalid if no database can have such an address.
     """
-    try:
-        engine = make_engine(url, writes=True)
-    except (sa.exc.ArgumentError, ModuleNotFoundError) as error:
-        raise SettingInvalid(f"SPACES_DATABASE_URL cannot be used: {error}", field="database_url") from error
+    engine = make_engine(url, writes=True)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     try:
