@@ -25,8 +25,8 @@ MOST_THREADS: Final = 2
 """Bits of one at the same time, where there are threads."""
 MOST_BITS: Final = 32
 """Bits of one in a round, where there is a loop: the shortest are nearly nothing."""
-MOST_INSIDE: Final = 8
-"""Requests of one that are under way: each may be reading the database, whose readers stand in one line."""
+MOST_INSIDE: Final = 32
+"""Requests of one that are under way: those that are written share a commit, those that read stand in one line."""
 MOST_WAITING: Final = 250
 MOST_WAIT_S: Final = 20.0
 MOST_KEPT: Final = 10_000
