@@ -92,7 +92,10 @@ def secret_of(environ: Environ) -> str:
 
 
 class Body:
-    """The body of a request, which is waited for in nobody's time."""
+    """The body of a request, which is waited for in nobody's time.
+
+    It has what WSGI promises and nothing else: any other way to read would be a way around.
+    """
 
     def __init__(self, stream: Any):
         self._stream = stream
@@ -114,9 +117,6 @@ class Body:
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.readline, b"")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
 
 class Answer(Iterator[bytes]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+from werkzeug.wsgi import LimitedStream
 
 from project.app import create_app
 from project.config import Settings
@@ -77,6 +79,27 @@ def test_no_more_of_one_address_are_under_way_than_agreed_and_others_pass(runtim
         thread.join(20)
         assert not thread.is_alive()
     assert desk.most == MOST_INSIDE + 2
+
+
+def test_a_body_is_waited_for_in_nobodys_time_however_it_is_read(runtime: Runtime) -> None:
+    shares = Shares(runtime)
+    seen: list[int] = []
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            seen.append(shares.line("address 192.0.2.1").running)
+            return super().read(size)
+
+        def readinto(self, buffer: Any) -> int:
+            seen.append(shares.line("address 192.0.2.1").running)
+            return super().readinto(buffer)
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        return [LimitedStream(environ["wsgi.input"], 5).read()]
+
+    environ = {**asked("192.0.2.1"), "wsgi.input": Slow(b"hello")}
+    assert b"".join(Turns(app, shares)(environ, None)) == b"hello"
+    assert set(seen) == {0}
 
 
 def test_too_many_waiting_are_refused(runtime: Runtime) -> None:
