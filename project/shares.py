@@ -23,8 +23,8 @@ ROUND_S: Final = 0.002
 MOST_DEBT_S: Final = 0.25
 MOST_THREADS: Final = 2
 """Bits of one at the same time, where there are threads."""
-MOST_BITS: Final = 32
-"""Bits of one in a round, where there is a loop: the shortest are nearly nothing."""
+MOST_BITS: Final = 1_000_000
+"""Where there is a loop, time alone is the measure: a bit that holds what others wait for must always get its turn."""
 MOST_INSIDE: Final = 32
 """Requests of one that are under way: those that are written share a commit, those that read stand in one line."""
 MOST_WAITING: Final = 250
