@@ -16,7 +16,7 @@ from project.core.chat import ChatRequest, Telling
 from project.core.commands import Submitted
 from project.core.model import Space
 from project.core.submission import check_fields, check_key
-from project.errors import AnswerChanged, BadInput, LoginRequired, Missing, RequestFailed, WorkerOffline
+from project.errors import AnswerChanged, BadInput, LoginRequired, Missing, RequestFailed
 from project.relay.signals import logins_topic, request_topic
 from project.runtime import is_gone
 from project.web.bodies import json_object
@@ -90,8 +90,6 @@ def _model(name: str, space: Space) -> dict[str, Any]:
 def _submit(site: Site, who: Caller, asked: ChatRequest, space: Space) -> Submitted:
     key = check_key(request.headers.get("Idempotency-Key", ""))
     safe = safe_mode.is_asked(request.headers.get(safe_mode.HEADER))
-    if not key and not site.relay.accepts(space):
-        raise WorkerOffline
     submission = check_fields(space.settings, asked.form)
     return site.relay.submit(space, who.user, submission, key=key, safe=safe)
 
