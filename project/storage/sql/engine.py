@@ -12,6 +12,18 @@ from psycopg.types.string import StrDumper
 from project.errors import SettingInvalid
 
 BUSY_TIMEOUT_MS = 5000
+_SQLITE: Final = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    f"busy_timeout={BUSY_TIMEOUT_MS}",
+    "foreign_keys=ON",
+    # What a statement could have to undo is kept beside it, not in a file that is made and removed each time.
+    "temp_store=MEMORY",
+    # Whatever is read again and again, in KB; and how many pages of 4 KB the log has before they are copied to their
+    # place: the same few change with every commit, and are copied once.
+    "cache_size=-16000",
+    "wal_autocheckpoint=4000",
+)
 _POSTGRES: Final = {
     # A server that is gone without a word is noticed within seconds, not within the system's hours.
     "connect_timeout": 5,
@@ -91,6 +103,6 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     # The driver's own transactions begin too late (at the first write); ours begin where the code says so.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
+    for pragma in _SQLITE:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
