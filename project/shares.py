@@ -2,11 +2,12 @@
 
 One thread runs everybody's work, bit by bit. What is counted is the processor's time of those bits, by whose they are.
 In each round of the loop everybody may use a little; whoever used more sits out as many rounds. With nobody else there,
-rounds pass at once, and nothing is lost. And only so many requests of one are under way at a time.
+rounds pass at once and give more, and nothing is lost. And only so many requests of one are under way at a time.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict, deque
@@ -20,11 +21,11 @@ from project.runtime import Event, Runtime, current_bit
 
 ROUND_S: Final = 0.002
 """What one may use of a round; most bits are shorter."""
+ALONE_S: Final = 0.01
+"""What one may use of a round in which nobody else is there: whoever comes waits for it once."""
 MOST_DEBT_S: Final = 0.25
 MOST_THREADS: Final = 2
-"""Bits of one at the same time, where there are threads."""
-MOST_BITS: Final = 1_000_000
-"""Where there is a loop, time alone is the measure: a bit that holds what others wait for must always get its turn."""
+"""Bits of one that may be begun at the same time, where there are threads."""
 MOST_INSIDE: Final = 32
 """Requests of one that are under way: those that are written share a commit, those that read stand in one line."""
 MOST_WAITING: Final = 250
@@ -40,13 +41,19 @@ class Line:
     usual_s: float = 0.0005
     running: int = 0
     inside: int = 0
-    bits: deque[Event] = field(default_factory=deque)
+    begun: deque[Event] = field(default_factory=deque)
+    fresh: deque[Event] = field(default_factory=deque)
     doors: deque[Event] = field(default_factory=deque)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a bit of it waits for its turn."""
+        return bool(self.begun or self.fresh)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing of it is there."""
-        return not (self.running or self.inside or self.bits or self.doors)
+        return not (self.running or self.inside or self.waits or self.doors)
 
 
 class Shares:
@@ -58,10 +65,11 @@ class Shares:
         self._most_waiting = most_waiting
         # Tasks of a loop meet a round each time it goes around; threads have none, so that the clock makes them.
         self._pause_s = 0.001 if runtime.mode == "threading" else 0.0
-        self._most_running = MOST_THREADS if runtime.mode == "threading" else MOST_BITS
+        self._most_running = MOST_THREADS if runtime.mode == "threading" else math.inf
         self._lines: OrderedDict[str, Line] = OrderedDict()
         self._owing: set[Line] = set()
         self._waiting: set[Line] = set()
+        self._present: set[Line] = set()
         self._lock = threading.Lock()
         self._turning = False
 
@@ -79,7 +87,7 @@ class Shares:
         """Begin a request. Raises TooManyAtOnce when too many wait already, or it waited for too long."""
         with self._lock:
             if line.inside < self._most_inside:
-                line.inside += 1
+                self._let_in(line)
                 return
             if 0 < self._most_waiting <= len(line.doors):
                 raise TooManyAtOnce(retry_after_s=1.0)
@@ -97,22 +105,24 @@ class Shares:
         with self._lock:
             if line.doors and line.inside <= self._most_inside:
                 line.doors.popleft().set()
-            else:
-                line.inside -= 1
+                return
+            line.inside -= 1
+            if not line.inside:
+                self._present.discard(line)
 
     def come_back(self, line: Line) -> None:
         """A request that rested goes on; it was let in before."""
         with self._lock:
-            line.inside += 1
+            self._let_in(line)
 
-    def begin(self, line: Line) -> None:
-        """Wait until it may run."""
+    def begin(self, line: Line, *, fresh: bool = True) -> None:
+        """Wait until it may run. What is not ``fresh`` has only waited a moment, and may hold what others wait for."""
         with self._lock:
-            if not line.bits and self._may_run(line):
+            if self._may_run(line, fresh=fresh):
                 line.running += 1
                 return
             bit = self._runtime.event()
-            line.bits.append(bit)
+            (line.fresh if fresh else line.begun).append(bit)
             self._waiting.add(line)
             turning, self._turning = self._turning, True
         if not turning:
@@ -135,31 +145,40 @@ class Shares:
         line.used_s = min(line.used_s + used_s, MOST_DEBT_S)
         self._owing.add(line)
 
-    def _may_run(self, line: Line) -> bool:
-        return line.used_s < ROUND_S and line.running < self._most_running
+    def _let_in(self, line: Line) -> None:
+        line.inside += 1
+        self._present.add(line)
+
+    def _may_run(self, line: Line, *, fresh: bool) -> bool:
+        if line.begun or line.used_s >= self._round_s():
+            return False
+        return not fresh or (not line.fresh and line.running < self._most_running)
+
+    def _round_s(self) -> float:
+        return ROUND_S if len(self._present) > 1 else ALONE_S
 
     def _turn(self) -> None:
         """Round after round, for as long as anybody waits."""
         while True:
             self._runtime.sleep(self._pause_s)
             with self._lock:
+                round_s = self._round_s()
                 for line in tuple(self._owing):
-                    line.used_s = max(0.0, line.used_s - ROUND_S)
+                    line.used_s = max(0.0, line.used_s - round_s)
                     if not line.used_s:
                         self._owing.discard(line)
-                self._waiting = {line for line in self._waiting if line.bits}
+                self._waiting = {line for line in self._waiting if line.waits}
                 if not self._waiting:
                     self._turning = False
                     return
                 for line in self._waiting:
-                    self._release(line)
+                    self._release(line, round_s - line.used_s)
 
-    def _release(self, line: Line) -> None:
-        left_s = ROUND_S - line.used_s
-        while line.bits and left_s > 0 and line.running < self._most_running:
+    def _release(self, line: Line, left_s: float) -> None:
+        while left_s > 0 and (line.begun or (line.fresh and line.running < self._most_running)):
             line.running += 1
             left_s -= max(line.usual_s, 0.0001)
-            line.bits.popleft().set()
+            (line.begun or line.fresh).popleft().set()
 
     def _forget(self) -> None:
         for name in [name for name, line in self._lines.items() if line.is_idle][: MOST_KEPT // 2]:
@@ -205,10 +224,10 @@ class Share:
 
     def go_on(self) -> None:
         """See ``runtime.Bit``."""
-        if self._resting:
-            self._resting = False
+        rested, self._resting = self._resting, False
+        if rested:
             self._shares.come_back(self._line)
-        self._shares.begin(self._line)
+        self._shares.begin(self._line, fresh=rested or not self._began)
         self._began = time.thread_time()
 
     def charge(self, used_s: float) -> None:

@@ -5,6 +5,7 @@ Bodies come in, and answers go out, at the other end's pace: that is nobody's tu
 
 from __future__ import annotations
 
+import io
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +25,8 @@ SOCKET_PATH: Final = "/socket.io"
 SOCKET_S: Final = 0.002
 """What a new connection of a worker costs, roughly: most of it is done where nobody counts."""
 MOST_KNOWN: Final = 10_000
+SHORT_BYTES: Final = 64 * 1024
+"""A body of at most so much is taken in before its request asks for a turn, and an answer is made in that same turn."""
 COOKIES: Final = ("spaces_session=", "__Host-spaces_session=")
 
 
@@ -50,9 +53,18 @@ class Turns:
             return self._app(environ, start_response)
         environ[SHARE] = share
         if "wsgi.input" in environ:
-            environ["wsgi.input"] = Body(environ["wsgi.input"])
+            environ["wsgi.input"] = _body(environ)
+        lengths: list[str] = []
+
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            lengths[:] = [value for name, value in headers if name.lower() == "content-length"]
+            return start_response(status, headers, *rest)
+
         with share.admitted():
-            return Answer(self._app(environ, start_response), share)
+            answer = Answer(self._app(environ, start), share)
+            if lengths and int(lengths[0]) <= SHORT_BYTES:
+                answer.begin(int(lengths[0]))
+            return answer
 
     def _know(self, secret: str, name: str) -> None:
         if not secret:
@@ -91,6 +103,14 @@ def secret_of(environ: Environ) -> str:
     return ""
 
 
+def _body(environ: Environ) -> Any:
+    """What the application reads: of a short body all is there already, but where the other end waits to be asked."""
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    if 0 < length <= SHORT_BYTES and "HTTP_EXPECT" not in environ:
+        return io.BytesIO(environ["wsgi.input"].read(length))
+    return Body(environ["wsgi.input"])
+
+
 class Body:
     """The body of a request, which is waited for in nobody's time.
 
@@ -126,8 +146,24 @@ class Answer(Iterator[bytes]):
         self._pieces = pieces
         self._next = iter(pieces)
         self._share = share
+        self._begun: bytes | None = None
+        self._is_whole = False
+
+    def begin(self, bytes_in_all: int) -> None:
+        """Make the first piece in the turn that is on, which may be all of them."""
+        try:
+            self._begun = next(self._next, b"")
+        except BaseException:
+            self.close()
+            raise
+        self._is_whole = len(self._begun) == bytes_in_all
 
     def __next__(self) -> bytes:
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
+            return begun
+        if self._is_whole:
+            raise StopIteration
         with self._share.again():
             return next(self._next)
 

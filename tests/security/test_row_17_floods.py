@@ -6,7 +6,7 @@ import io
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from werkzeug.wsgi import LimitedStream
 from project.app import create_app
 from project.config import Settings
 from project.errors import HeadTooLarge, TooLarge, TooManyAtOnce
-from project.runtime import Completion, Runtime, current_bit, make_runtime
-from project.shares import MOST_DEBT_S, MOST_INSIDE, ROUND_S, Share, Shares
+from project.runtime import Completion, Runtime, current_bit, make_runtime, waited
+from project.shares import MOST_DEBT_S, MOST_INSIDE, MOST_THREADS, ROUND_S, Line, Share, Shares
 from project.sockets.gate import MOST_BYTES_BEFORE, Gate, Verdict
 from project.web import heads
 from project.web.guard import REFUSALS_PER_S, Guard
@@ -102,6 +102,80 @@ def test_a_body_is_waited_for_in_nobodys_time_however_it_is_read(runtime: Runtim
     assert set(seen) == {0}
 
 
+def test_a_short_body_is_there_before_its_request_asks_for_a_turn(runtime: Runtime) -> None:
+    shares = Shares(runtime, most_inside=1, most_waiting=1)
+    shares.enter(shares.line("address 192.0.2.1"))
+    body = io.BytesIO(b"hello and the next request")
+    environ = {**asked("192.0.2.1"), "wsgi.input": body, "CONTENT_LENGTH": "5"}
+    begin(lambda: Turns(lambda *_: [], shares)(environ, lambda *_: None))
+    eventually(lambda: shares.line("address 192.0.2.1").doors)
+    assert body.tell() == 5
+
+
+def test_a_body_that_waits_to_be_asked_for_is_asked_for_by_whoever_reads_it(runtime: Runtime) -> None:
+    body = io.BytesIO(b"hello")
+    environ = {**asked("192.0.2.1"), "wsgi.input": body, "CONTENT_LENGTH": "5", "HTTP_EXPECT": "100-continue"}
+    assert list(Turns(lambda *_: [], Shares(runtime))(environ, lambda *_: None)) == []
+    assert body.tell() == 0
+
+
+def test_a_short_answer_is_made_in_the_turn_of_its_request_and_a_stream_in_its_own(runtime: Runtime) -> None:
+    shares = Shares(runtime)
+    line = shares.line("address 192.0.2.1")
+    closed: list[str] = []
+
+    class Pieces:
+        def __init__(self) -> None:
+            self.running: list[int] = []
+
+        def __iter__(self) -> Iterator[bytes]:
+            for piece in (b"he", b"llo"):
+                self.running.append(line.running)
+                yield piece
+
+        def close(self) -> None:
+            closed.append("closed")
+
+    for headers, made in (([("Content-Length", "2")], 1), ([("Content-Length", "5")], 1), ([], 0)):
+        pieces = Pieces()
+
+        def app(
+            environ: dict[str, Any], start: Any, headers: Any = headers, pieces: Pieces = pieces
+        ) -> Iterable[bytes]:
+            start("200 OK", headers)
+            return pieces
+
+        answer = Turns(app, shares)(asked("192.0.2.1"), lambda *_: None)
+        assert len(pieces.running) == made
+        assert b"".join(answer) == (b"he" if headers == [("Content-Length", "2")] else b"hello")
+        assert set(pieces.running) == {1}
+        answer.close()  # type: ignore[attr-defined]
+    assert len(closed) == 3
+    assert line.is_idle
+
+
+def test_an_answer_that_fails_at_its_first_piece_is_closed(runtime: Runtime) -> None:
+    closed: list[str] = []
+
+    class Failing:
+        def __iter__(self) -> Iterator[bytes]:
+            raise ValueError("no")
+            yield b""
+
+        def close(self) -> None:
+            closed.append("closed")
+
+    def app(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+        start("200 OK", [("Content-Length", "2")])
+        return Failing()
+
+    shares = Shares(runtime)
+    with pytest.raises(ValueError, match="no"):
+        Turns(app, shares)(asked("192.0.2.1"), lambda *_: None)
+    assert closed == ["closed"]
+    assert shares.line("address 192.0.2.1").is_idle
+
+
 def test_too_many_waiting_are_refused(runtime: Runtime) -> None:
     shares = Shares(runtime, most_inside=1, most_waiting=2)
     line = shares.line("a")
@@ -149,12 +223,64 @@ def test_who_used_much_sits_out_while_others_go_on(runtime: Runtime) -> None:
     assert greedy.used_s == MOST_DEBT_S, "a debt is bounded, or nobody would come back from it"
     order: list[str] = []
     waiting = begin(lambda: (shares.begin(greedy), order.append("greedy")))  # type: ignore[func-returns-value]
-    eventually(lambda: greedy.bits or order)
+    eventually(lambda: greedy.waits or order)
     shares.begin(modest)
     order.append("modest")
     shares.end(modest, 0.0)
     waiting.join(10)
     assert order == ["modest", "greedy"]
+
+
+def test_who_is_alone_may_use_more_of_a_round(runtime: Runtime) -> None:
+    rounds: list[Callable[[], None]] = []
+    held = Runtime("threading", rounds.append, runtime._start_native, runtime._run_blocking, threading.Event)
+    shares = Shares(held)
+    line, other = shares.line("a"), shares.line("b")
+    shares.enter(line)
+    shares.begin(line)
+    shares.end(line, ROUND_S * 2)
+    shares.begin(line)
+    shares.end(line, 0.0)
+    assert not rounds, "nobody else is there"
+    shares.enter(other)
+    waiting = begin(lambda: shares.begin(line))
+    eventually(lambda: rounds, what="it waits for the next round")
+    assert line.running == 0
+    begin(rounds.pop())
+    waiting.join(10)
+    assert line.running == 1
+
+
+def test_what_has_begun_passes_the_bound_on_threads(runtime: Runtime) -> None:
+    """Those that run may wait for a lock that it holds."""
+    shares = Shares(runtime)
+    line = shares.line("a")
+    for _ in range(MOST_THREADS):
+        shares.begin(line)
+    fresh = begin(lambda: shares.begin(line))
+    eventually(lambda: line.fresh)
+    shares.begin(line, fresh=False)
+    assert (line.running, len(line.fresh)) == (MOST_THREADS + 1, 1)
+    shares.end(line, 0.0)
+    shares.end(line, 0.0)
+    fresh.join(10)
+    assert (line.running, len(line.fresh)) == (MOST_THREADS, 0)
+
+
+def test_what_waited_a_moment_has_begun_and_what_rested_has_not(runtime: Runtime) -> None:
+    asked_for: list[bool] = []
+
+    class Told(Shares):
+        def begin(self, line: Line, *, fresh: bool = True) -> None:
+            asked_for.append(fresh)
+            super().begin(line, fresh=fresh)
+
+    shares = Told(runtime)
+    share = Share(shares, shares.line("a"))
+    with share.admitted():
+        for resting in (False, True):
+            waited(lambda: None, resting=resting)
+    assert asked_for == [True, False, True]
 
 
 def test_what_runs_is_counted_and_what_waits_is_not(runtime: Runtime) -> None:
