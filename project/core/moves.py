@@ -6,13 +6,13 @@ Both stores apply these; neither decides anything of its own. Times are seconds 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Final
 
 from project.core.commands import Finish, Report, Submit
 from project.core.leases import after_loss, overdue
 from project.core.model import Request, StoredFile, Transition
 from project.core.reasons import REASONS
+from project.core.records import changed
 from project.core.states import Status, may_move
 
 MOST_PARTIAL_CHARS: Final = 200_000
@@ -64,19 +64,19 @@ def submitted(command: Submit, turn: int) -> Request:
 
 def numbered(request: Request, seq: int) -> Request:
     """The request with the number its store gave it."""
-    return replace(request, seq=seq)
+    return changed(request, seq=seq)
 
 
 def with_files(request: Request, files: tuple[StoredFile, ...]) -> Request:
     """The request with its files' records."""
-    return replace(request, files=files)
+    return changed(request, files=files)
 
 
 def claimed(
     request: Request, *, claim_id: str, connection_id: str, worker_id: str, now: float, lease_s: float, starts: bool
 ) -> Request:
     """A new attempt, given to a connection under a fresh lease."""
-    return replace(
+    return changed(
         request,
         status=Status.PROCESSING,
         attempt=request.attempt + 1,
@@ -99,7 +99,7 @@ def claimed(
 def resumed(request: Request, *, connection_id: str, now: float, lease_s: float, started: bool) -> Request:
     """The same attempt under the same lease, taken up again by its worker; one that was taken back counts again."""
     taken_back = request.dispatched_at is None
-    return replace(
+    return changed(
         request,
         status=Status.PROCESSING,
         attempt=request.attempt + 1 if taken_back else request.attempt,
@@ -113,14 +113,14 @@ def resumed(request: Request, *, connection_id: str, now: float, lease_s: float,
 
 def renewed(request: Request, *, now: float, lease_s: float, started: bool) -> Request:
     """The lease lasts longer."""
-    return replace(request, lease_until=now + lease_s, started_at=request.started_at or (now if started else None))
+    return changed(request, lease_until=now + lease_s, started_at=request.started_at or (now if started else None))
 
 
 def reporting(request: Request, command: Report) -> Request:
     """Progress or a piece of text has come; one that is not newer than the last only renews the lease."""
     request = renewed(request, now=command.now, lease_s=command.lease_s, started=True)
     if command.percent is not None and command.seq > request.progress_seq:
-        request = replace(request, progress=command.percent, progress_message=command.message, progress_seq=command.seq)
+        request = changed(request, progress=command.percent, progress_message=command.message, progress_seq=command.seq)
     return longer(request, command.pieces) if command.pieces else request
 
 
@@ -135,11 +135,11 @@ def longer(request: Request, pieces: Sequence[tuple[int, str]]) -> Request:
             texts.append(text if number == seq + 1 else GAP + text)
             seq = number
     if seq == request.chunk_seq or len(request.partial) >= MOST_PARTIAL_CHARS:
-        return request if seq == request.chunk_seq else replace(request, chunk_seq=seq)
+        return request if seq == request.chunk_seq else changed(request, chunk_seq=seq)
     partial = "".join(texts)
     if len(partial) > MOST_PARTIAL_CHARS:
         partial = partial[: MOST_PARTIAL_CHARS - len(CUT)] + CUT
-    return replace(request, partial=partial, chunk_seq=seq)
+    return changed(request, partial=partial, chunk_seq=seq)
 
 
 def finishing(request: Request, command: Finish) -> tuple[Request, ...]:
@@ -154,7 +154,7 @@ def finishing(request: Request, command: Finish) -> tuple[Request, ...]:
     began = request.started_at or request.dispatched_at
     if request.started_at is None and command.run_s is not None:
         began = max(request.dispatched_at or command.now, command.now - command.run_s)
-    done = replace(
+    done = changed(
         request,
         status=command.status,
         result=command.result,
@@ -173,10 +173,10 @@ def lost(request: Request, *, keep_lease: bool, now: float, reason: str) -> Requ
 
     ``reason`` is one of ``core.reasons.RETRIES``.
     """
-    request = replace(request, retry_reason=reason)
+    request = changed(request, retry_reason=reason)
     if after_loss(request) is Status.FAILED:
         return ended(request, status=Status.FAILED, code="worker_lost", now=now)
-    return replace(
+    return changed(
         request,
         status=Status.QUEUED,
         lease_id=request.lease_id if keep_lease else None,
@@ -209,7 +209,7 @@ def lost_together(
 
 def _taken_back(request: Request) -> Request:
     """Back to its place as if it had not been handed out; its queue deadline goes on, as it has waited all the time."""
-    return replace(
+    return changed(
         request,
         status=Status.QUEUED,
         attempt=request.attempt - 1,
@@ -221,7 +221,7 @@ def _taken_back(request: Request) -> Request:
 
 def ended(request: Request, *, status: Status, code: str, now: float) -> Request:
     """The request ends without an answer, for the reason ``code``."""
-    return replace(request, status=status, code=code, error=REASONS[code], finished_at=now)
+    return changed(request, status=status, code=code, error=REASONS[code], finished_at=now)
 
 
 def expired(request: Request, *, now: float) -> Request:

@@ -27,6 +27,7 @@ from project.storage.port import (
     Submitted,
 )
 from project.storage.sql import keys, queries, retention, rows, schema
+from project.storage.sql.among import among
 from project.storage.sql.lane import Lane, Work
 from project.storage.sql.prepared import Prepared
 from project.storage.sql.submitting import submit
@@ -35,13 +36,11 @@ T = TypeVar("T")
 _T = schema.requests
 _QUEUED = _T.c.status == Status.QUEUED.value
 _PROCESSING = _T.c.status == Status.PROCESSING.value
-_OPEN = _T.c.status.in_([status.value for status in OPEN])
+_OPEN = sa.or_(*(_T.c.status == status.value for status in sorted(OPEN)))
 
 # Statements of the hot path are built once: building one costs more than running it.
-_SIZES = (
-    sa.select(_T.c.space_id, sa.func.count())
-    .where(_OPEN, _T.c.space_id.in_(sa.bindparam("spaces", expanding=True)))
-    .group_by(_T.c.space_id)
+_SIZES = Prepared(
+    sa.select(_T.c.space_id, sa.func.count()).where(_OPEN, among(_T.c.space_id, "spaces")).group_by(_T.c.space_id)
 )
 _NEXT_OPEN = (
     rows.REQUEST.where(_QUEUED, _T.c.space_id == sa.bindparam("space"))
@@ -213,7 +212,7 @@ def _positions(connection: sa.Connection, groups: Sequence[Collection[str]]) -> 
 
 
 def _queue_sizes(connection: sa.Connection, space_ids: Sequence[str]) -> list[int]:
-    found: dict[str, int] = dict(connection.execute(_SIZES, {"spaces": list(set(space_ids))}).all())
+    found = dict(map(tuple, _SIZES.all(connection, {"spaces": set(space_ids)})))
     return [found.get(space_id, 0) for space_id in space_ids]
 
 

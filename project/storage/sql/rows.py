@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from project.core.model import Request, StoredFile, Transition
 from project.core.states import Status
 from project.storage.sql import schema
+from project.storage.sql.among import among
 from project.storage.sql.prepared import Prepared
 
 _REQUEST_FIELDS = tuple(entry.name for entry in fields(Request) if entry.name != "files")
@@ -39,19 +40,19 @@ _MUTABLE = tuple(
         "test_id",
     }
 )
+_PREFIX = "new_"
+_NEW = tuple(f"{_PREFIX}{name}" for name in _MUTABLE)
+_mutable = attrgetter(*_MUTABLE)
 REQUEST = sa.select(*(schema.requests.c[name] for name in _REQUEST_FIELDS))
 # Statements of the hot path are built once: building one costs more than running it.
-_BY_ID = Prepared(REQUEST.where(schema.requests.c.id == sa.bindparam("id")))
-# Where other nodes write too: all at once, for each statement is a way to the server and back; and in one order
-# everywhere, so that two nodes do not wait for each other's rows.
-_BY_IDS = REQUEST.where(schema.requests.c.id == sa.any_(sa.bindparam("ids", type_=ARRAY(sa.String)))).order_by(
-    schema.requests.c.seq
-)
+# All at once, for each statement is a way to the server and back; and in one order everywhere, so that two nodes do not
+# wait for each other's rows.
+_BY_IDS = REQUEST.where(among(schema.requests.c.id, "ids")).order_by(schema.requests.c.seq)
 _MANY = Prepared(_BY_IDS)
 _MANY_LOCKED = Prepared(_BY_IDS.with_for_update())
-_FILES = (
+_FILES = Prepared(
     sa.select(*(schema.files.c[name] for name in _FILE_FIELDS))
-    .where(schema.files.c.request_id.in_(sa.bindparam("ids", expanding=True)))
+    .where(among(schema.files.c.request_id, "ids"))
     .order_by(schema.files.c.created_at, schema.files.c.id)
 )
 _AHEAD = schema.requests.alias("ahead")
@@ -99,10 +100,7 @@ def load(
 ) -> dict[str, Request]:
     """Requests by id; those unknown are left out. With ``lock`` nobody else changes them until the commit."""
     wanted = list(dict.fromkeys(ids))
-    if connection.dialect.name == "sqlite":
-        rows = [row for key in wanted for row in _BY_ID.all(connection, {"id": key})]
-    else:
-        rows = (_MANY_LOCKED if lock else _MANY).all(connection, {"ids": wanted}) if wanted else []
+    rows = (_MANY_LOCKED if lock else _MANY).all(connection, {"ids": wanted}) if wanted else []
     attached = load_files(connection, wanted) if files and rows else {}
     return {row[0]: request_of(row, attached.get(row[0], ())) for row in rows}
 
@@ -126,7 +124,7 @@ def positions(connection: sa.Connection, ids: Collection[str]) -> dict[str, int]
 def load_files(connection: sa.Connection, request_ids: Sequence[str]) -> Mapping[str, tuple[StoredFile, ...]]:
     """Files of requests, oldest first, by request id."""
     found: dict[str, tuple[StoredFile, ...]] = {}
-    for row in connection.execute(_FILES, {"ids": request_ids}):
+    for row in _FILES.all(connection, {"ids": request_ids}):
         file = file_of(row)
         found[file.request_id] = (*found.get(file.request_id, ()), file)
     return found
@@ -138,9 +136,10 @@ def save(
     """Write what is different in the requests after each change, and the history of their moves."""
     updates: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for before, after in changes:
-        names = tuple(name for name in _MUTABLE if getattr(before, name) is not getattr(after, name))
-        if names:
-            values = {f"new_{name}": getattr(after, name) for name in names}
+        compared = zip(_NEW, _mutable(before), _mutable(after), strict=True)
+        values = {name: new for name, old, new in compared if new is not old}
+        if values:
+            names = tuple(values)
             updates.setdefault(names, []).append({"which": after.seq, **values})
     for names, values_of_each in updates.items():
         _update(names).each(connection, values_of_each)
@@ -149,8 +148,9 @@ def save(
 
 @functools.cache
 def _update(names: tuple[str, ...]) -> Prepared:
-    """The statement that changes these columns: there are as many as there are kinds of moves."""
-    values = {name: sa.bindparam(f"new_{name}", type_=schema.requests.c[name].type) for name in names}
+    """The statement that gives columns these new values: there are as many as there are kinds of moves."""
+    columns = {name: schema.requests.c[name.removeprefix(_PREFIX)] for name in names}
+    values = {column.name: sa.bindparam(name, type_=column.type) for name, column in columns.items()}
     return Prepared(schema.requests.update().where(schema.requests.c.seq == sa.bindparam("which")).values(values))
 
 

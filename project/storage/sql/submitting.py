@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +12,7 @@ from project.core import limits, moves, quotas
 from project.core.model import Request
 from project.core.ordering import Line, turn_of
 from project.core.quotas import Usage
+from project.core.records import changed
 from project.core.states import OPEN, Status
 from project.errors import AlreadyRetried, SpaceNotFound
 from project.storage.port import Kept, Submit, Submitted
@@ -59,7 +60,7 @@ class _Lines:
     def of(self, command: Submit) -> Line:
         own = self.own.get((command.space_id, command.user_id), Line())
         line = self.spaces.get(command.space_id, Line())
-        return replace(line, own_waiting=own.own_waiting, own_last_turn=own.own_last_turn)
+        return changed(line, own_waiting=own.own_waiting, own_last_turn=own.own_last_turn)
 
     def grow(self, command: Submit, turn: int) -> None:
         line = self.of(command)
@@ -143,7 +144,7 @@ def _lines(connection: sa.Connection, commands: Sequence[Submit]) -> _Lines:
     fair = {command.space_id for command in commands if command.order == "fair"}
     if fair:
         for space_id, turn in connection.execute(_FIRST_TURNS, {"spaces": list(fair)}):
-            spaces[space_id] = replace(spaces[space_id], first_turn=turn)
+            spaces[space_id] = changed(spaces[space_id], first_turn=turn)
     own: dict[Person, Line] = {}
     personal = [command for command in commands if command.order == "fair" or command.max_queue_per_user]
     if personal:
