@@ -11,7 +11,8 @@ $root = Split-Path -Parent $PSScriptRoot
 $python = Join-Path $root ".venv\Scripts\python.exe"
 if (-not (Test-Path $python)) { $python = "python" }
 $url = if ($env:API_URL) { $env:API_URL } else { "http://localhost:5001/clients/upload/process/" }
-$env:PYTHONPATH = $root
+$before = $env:PYTHONPATH
+$env:PYTHONPATH = if ($before) { $root + [IO.Path]::PathSeparator + $before } else { $root }
 $presets = if ($Preset -eq "all") { @("light", "medium", "heavy", "stress") } else { @($Preset) }
 $worst = 0
 foreach ($name in $presets) {
@@ -19,4 +20,5 @@ foreach ($name in $presets) {
         --output load_test_results/reports --flat load_test_results @More
     if ($LASTEXITCODE -gt $worst) { $worst = $LASTEXITCODE }
 }
+$env:PYTHONPATH = $before
 exit $worst

@@ -212,4 +212,7 @@ class Registration:
 
 
 def _occupied(space: Space) -> SpaceOccupied:
-    return SpaceOccupied(f'"{space.name}" already has a connected worker; each space takes one')
+    most = space.settings.max_workers
+    if most == 1:
+        return SpaceOccupied(f'"{space.name}" already has a connected worker; each space takes one')
+    return SpaceOccupied(f'"{space.name}" already has {most} connected workers, as many as it takes')

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from flask import Blueprint, jsonify, request
 from werkzeug.wrappers import Response
 
-from project.core import chat, safe_mode
+from project.core import chat
 from project.core.chat import ChatRequest, Telling
 from project.core.commands import Submitted
 from project.core.model import Space
-from project.core.submission import check_fields, check_key
+from project.core.submission import check_fields
 from project.errors import AnswerChanged, BadInput, LoginRequired, Missing, RequestFailed
 from project.relay.signals import logins_topic, request_topic
 from project.runtime import is_gone
@@ -26,6 +27,7 @@ from project.web.errors import answer
 from project.web.policy import policy
 from project.web.refusals import chat_error
 from project.web.site import Site, current_site
+from project.web.terms import terms
 
 blueprint = Blueprint("chat", __name__, url_prefix="/v1")
 SLICE_S: Final = 5.0
@@ -88,10 +90,9 @@ def _model(name: str, space: Space) -> dict[str, Any]:
 
 
 def _submit(site: Site, who: Caller, asked: ChatRequest, space: Space) -> Submitted:
-    key = check_key(request.headers.get("Idempotency-Key", ""))
-    safe = safe_mode.is_asked(request.headers.get(safe_mode.HEADER))
-    submission = check_fields(space.settings, asked.form)
-    return site.relay.submit(space, who.user, submission, key=key, safe=safe)
+    found = terms()
+    submission = replace(check_fields(space.settings, asked.form), test_id=found.test_id)
+    return site.relay.submit(space, who.user, submission, key=found.key, safe=found.safe)
 
 
 def _whole(site: Site, who: Caller, request_id: str, name: str) -> Response:

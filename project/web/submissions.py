@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from project.core import safe_mode
 from project.core.commands import Submitted
 from project.core.model import FileField, Space, User
-from project.core.submission import FILE_FIELDS, TEST_ID_HEADER, check_fields, check_key, check_test_id
+from project.core.submission import FILE_FIELDS, check_fields
 from project.errors import FieldInvalid, WorkerOffline
 from project.web.answers import is_form
 from project.web.bodies import json_object
@@ -27,6 +27,7 @@ from project.web.markdown import rendered
 from project.web.notes import note, note_view
 from project.web.policy import current_user, policy
 from project.web.site import current_site
+from project.web.terms import Terms, terms
 from project.web.uploads import kept_files
 
 blueprint = Blueprint("submissions", __name__, url_prefix="/websockets")
@@ -47,30 +48,30 @@ def submit(space_id: str) -> Response:
     """
     site, user = current_site(), current_user()
     space = site.spaces.get(space_id)
-    key = check_key(request.headers.get("Idempotency-Key", ""))
-    test_id = check_test_id(request.headers.get(TEST_ID_HEADER, ""))
-    safe = safe_mode.is_asked(request.headers.get(safe_mode.HEADER))
+    asked = terms()
     # What can be refused is refused before a long body is read; a submission with a key may have been taken before.
-    if not key and not site.relay.accepts(space):
+    if not asked.key and not site.relay.accepts(space):
         raise WorkerOffline
     with one_of_few(user):
-        return _take(space, user, key, test_id, safe=safe)
+        return _take(space, user, asked)
 
 
-def _take(space: Space, user: User, key: str, test_id: str, *, safe: bool) -> Response:
+def _take(space: Space, user: User, asked: Terms) -> Response:
     """Read the body, and accept what it says."""
     site = current_site()
     form = _fields()
     wait_s = _seconds(form.get("wait", request.args.get("wait")))
     chosen = _files()
-    submission = replace(check_fields(space.settings, form, [field for field, _ in chosen]), test_id=test_id)
+    submission = replace(check_fields(space.settings, form, [field for field, _ in chosen]), test_id=asked.test_id)
     with kept_files(chosen, time.time()) as kept:
         whole = submission.with_files(kept.files)
         if wait_s:
-            submitted, view = site.relay.ask(space, user, whole, wait_s, key=key, safe=safe, is_live=_is_live())
+            submitted, view = site.relay.ask(
+                space, user, whole, wait_s, key=asked.key, safe=asked.safe, is_live=_is_live()
+            )
             kept.belong_to(submitted.request)
             return _fresh(jsonify(_accepted(submitted) | view.as_dict()))
-        submitted = site.relay.submit(space, user, whole, key=key, safe=safe)
+        submitted = site.relay.submit(space, user, whole, key=asked.key, safe=asked.safe)
         kept.belong_to(submitted.request)
     return _fresh(jsonify(_accepted(submitted)))
 

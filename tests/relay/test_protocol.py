@@ -96,6 +96,15 @@ def test_version_2_acknowledges_and_fences(site: LiveSite, connect: Connect) -> 
     assert site.status(session, submitted["request_id"])["result"] == {"text_output": "true"}
 
 
+def test_a_space_that_takes_two_workers_says_so_to_the_third(site: LiveSite, connect: Connect) -> None:
+    site.make_space("Two at once", ws_max_workers="2")
+    for worker_id in ("first", "second"):
+        assert connect().register("Two at once", **v2(worker_id))["success"]
+    refused = connect().register("Two at once", **v2("third"))
+    assert refused["code"] == "space_occupied"
+    assert refused["message"] == '"Two at once" already has 2 connected workers, as many as it takes'
+
+
 def test_worker_of_another_space_is_refused(site: LiveSite, connect: Connect) -> None:
     space_id = site.make_space("Mine")
     site.make_space("Theirs")
