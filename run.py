@@ -1,8 +1,9 @@
 """Start the site: ``python run.py``. Settings come from flags and ``SPACES_*``; see docs/reference/settings.md."""
 
-from project.bootstrap import MODE, patch
+from project.bootstrap import MODE, import_sparingly, patch
 
 patch(MODE)
+import_sparingly()
 
 from project.main import main  # noqa: E402  nothing may be imported before the patch
 

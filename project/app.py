@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flask import Flask
 from flask_socketio import SocketIO
@@ -17,7 +18,6 @@ from project.config import Settings
 from project.core.model import Request
 from project.core.runs import LoadRun, LoadSchedule
 from project.core.safe_mode import is_safe
-from project.hints import RedisHints
 from project.relay.attempts import Attempts
 from project.relay.batches import Batches
 from project.relay.connections import Connections
@@ -54,6 +54,9 @@ from project.web.blueprints import set_up_web
 from project.web.guard import Guard
 from project.web.site import Site
 from project.web.turns import Turns
+
+if TYPE_CHECKING:
+    from project.hints import RedisHints
 
 ROOT = Path(__file__).resolve().parent.parent
 ORPHAN_AGE_S = 3600.0
@@ -321,7 +324,12 @@ class _Parts:
     def hints(self) -> RedisHints | None:
         """How nodes tell each other where to look, if there is a Redis."""
         url = self.settings.redis_url
-        return RedisHints(url, self.node.id, self.neighbours.heard, self.runtime) if url else None
+        if not url:
+            return None
+        # Here, because a site without a Redis need not wait for its client.
+        from project.hints import RedisHints
+
+        return RedisHints(url, self.node.id, self.neighbours.heard, self.runtime)
 
     def _bus(self) -> Health:
         if self.hints is not None:

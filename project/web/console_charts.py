@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree
 
-import pygal
 from flask import Blueprint, Response, request
 from flask_babel import gettext as _
-from pygal.style import Style
 
 from project.core.runs import LoadRun
 from project.errors import FieldInvalid, Missing
@@ -18,6 +16,10 @@ from project.rpc.monitor import HOUR_S, Compared
 from project.web.console import space_names
 from project.web.policy import policy
 from project.web.site import Site, current_site
+
+if TYPE_CHECKING:
+    import pygal
+    from pygal.style import Style
 
 blueprint = Blueprint("console_charts", __name__, url_prefix="/cfg/ipc/charts")
 WIDTHS: Final = ("900", "420")
@@ -36,6 +38,8 @@ def _style(colours: tuple[int, ...]) -> Style:
     theme = request.args.get("theme", "light")
     if theme not in _COLOURS:
         raise FieldInvalid("theme must be light or dark", field="theme")
+    from pygal.style import Style
+
     ink, soft, line = ("#1d2423", "#5b6664", "#e3e1da") if theme == "light" else ("#e8ecea", "#a3afac", "#303937")
     return Style(
         background="transparent",
@@ -87,24 +91,29 @@ def _picture(chart: pygal.Graph) -> Response:
     return response
 
 
-def _options(colours: tuple[int, ...], height: int = HEIGHT) -> dict[str, object]:
-    return {
-        "style": _style(colours),
-        "width": _width(),
-        "height": height,
-        "js": (),
-        "show_legend": True,
-        "legend_at_bottom": True,
-        "legend_at_bottom_columns": 3,
-        "legend_box_size": 12,
-        "margin": 8,
-        "pretty_print": False,
-        "no_data_text": _("Nothing yet."),
-        "include_x_axis": True,
-        "max_scale": 5,
-        "truncate_legend": -1,
-        "truncate_label": -1,
-    }
+def _chart(kind: str, colours: tuple[int, ...], height: int = HEIGHT, **options: object) -> pygal.Graph:
+    """An empty chart of the library's class ``kind``."""
+    # Here, because a site whose console nobody opens need not wait for it.
+    import pygal
+
+    return getattr(pygal, kind)(
+        style=_style(colours),
+        width=_width(),
+        height=height,
+        js=(),
+        show_legend=True,
+        legend_at_bottom=True,
+        legend_at_bottom_columns=3,
+        legend_box_size=12,
+        margin=8,
+        pretty_print=False,
+        no_data_text=_("Nothing yet."),
+        include_x_axis=True,
+        max_scale=5,
+        truncate_legend=-1,
+        truncate_label=-1,
+        **options,
+    )
 
 
 @blueprint.get("/traffic.svg")
@@ -112,9 +121,8 @@ def _options(colours: tuple[int, ...], height: int = HEIGHT) -> dict[str, object
 def traffic() -> Response:
     """Requests, failures and calls of load tests a minute, over the last hour."""
     minutes = current_site().console.monitor.minutes()
-    chart = pygal.StackedBar(
-        **_options((0, 1, 3)), spacing=1, show_minor_x_labels=False, x_labels_major_every=10 if _width() > 600 else 20
-    )
+    major = 10 if _width() > 600 else 20
+    chart = _chart("StackedBar", (0, 1, 3), spacing=1, show_minor_x_labels=False, x_labels_major_every=major)
     offset_s = _offset_s()
     chart.x_title = " "  # keeps the legend off the labels
     chart.x_labels = [datetime.fromtimestamp(at + offset_s, UTC).strftime("%H:%M") for at, _told in minutes]
@@ -131,7 +139,7 @@ def traffic() -> Response:
 def latency() -> Response:
     """Half of the calls and 95 of 100 were as quick as this, by method, space and worker, over the last hour."""
     groups = _groups(current_site())
-    chart = pygal.HorizontalBar(**_options((2, 3), height=110 + 46 * len(groups)))
+    chart = _chart("HorizontalBar", (2, 3), 110 + 46 * len(groups))
     chart.x_title = "ms"
     # Horizontal bars are drawn from below.
     groups = groups[::-1]
@@ -159,7 +167,7 @@ def run(test_id: str) -> Response:
     found: LoadRun = current_site().console.load.get(test_id)
     if found.target.mode != "stress":
         raise Missing("Only a stress run has steps")
-    chart = pygal.Line(**_options((3, 2, 0)), dots_size=4, stroke_style={"width": 2})
+    chart = _chart("Line", (3, 2, 0), dots_size=4, stroke_style={"width": 2})
     chart.x_title = _("At once")
     chart.x_labels = [str(step.concurrency) for step in found.steps]
     chart.add(_("Requests a second"), [round(step.rps, 1) for step in found.steps])
@@ -174,7 +182,7 @@ def history() -> Response:
     load = current_site().console.load
     chosen = load.get(request.args.get("like", ""))
     runs = [one for one in load.list() if one.target.key == chosen.target.key and one.state == "finished"][:20][::-1]
-    chart = pygal.Line(**_options((3, 2)), dots_size=4, stroke_style={"width": 2})
+    chart = _chart("Line", (3, 2), dots_size=4, stroke_style={"width": 2})
     chart.x_labels = [one.id for one in runs]
     chart.add(_("Requests a second"), [round(sum(s.rps for s in one.steps) / len(one.steps), 1) for one in runs])
     chart.add("p95 (ms)", [round(max(s.p95_ms for s in one.steps), 1) for one in runs], secondary=True)

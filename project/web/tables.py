@@ -10,9 +10,6 @@ from datetime import datetime
 from typing import IO, Any, Final
 from xml.etree.ElementTree import ParseError
 
-import openpyxl
-from openpyxl.utils.exceptions import InvalidFileException
-
 from project.errors import FieldInvalid
 from project.relay.batches import MOST_ROWS
 
@@ -40,6 +37,10 @@ def _csv(file: IO[bytes]) -> Iterator[list[str]]:
 
 
 def _workbook(file: IO[bytes]) -> Iterator[list[str]]:
+    # Here, because it is as large as the framework itself, and few sites are ever given a workbook.
+    import openpyxl
+    from openpyxl.utils.exceptions import InvalidFileException
+
     try:
         with zipfile.ZipFile(file) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > MOST_UNPACKED_BYTES:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-import psycopg
 import sqlalchemy as sa
-from psycopg.types.string import StrDumper
 
 from project.errors import SettingInvalid
 
@@ -53,7 +51,10 @@ def make_engine(url: str, *, writes: bool) -> sa.Engine:
         begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
         sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     else:
-        sa.event.listen(engine, "connect", _prepare_postgres)
+        # Here, because the driver is large, and a site on SQLite need not wait for it.
+        from project.storage.sql.postgres import prepare
+
+        sa.event.listen(engine, "connect", lambda connection, _record: prepare(connection, _SESSION))
     return engine
 
 
@@ -74,25 +75,6 @@ def _engine(url: str) -> sa.Engine:
 def _asked(url: str) -> dict[str, Any]:
     """What the connection is asked for, unless the URL says otherwise."""
     return {name: value for name, value in _POSTGRES.items() if name not in sa.make_url(url).query}
-
-
-class _TextDumper(StrDumper):
-    """PostgreSQL keeps every character but NUL, which becomes the sign of one that is not known."""
-
-    def dump(self, obj: str) -> Any:
-        return super().dump(obj.replace("\x00", "\ufffd") if "\x00" in obj else obj)
-
-
-def _prepare_postgres(connection: psycopg.Connection[Any], _record: object) -> None:
-    connection.adapters.register_dumper(str, _TextDumper)
-    with connection.cursor() as cursor:
-        for name, value in _SESSION.items():
-            cursor.execute("SELECT set_config(%s, %s, false)", (name, value))
-        # What replicates before it answers is more than on; only off, and what is off the disk, is less.
-        cursor.execute(
-            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-        )
-    connection.commit()
 
 
 def _dump(value: object) -> str:

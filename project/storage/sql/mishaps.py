@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
@@ -27,8 +26,6 @@ _NUMBERED: Final = (
 )
 _CAME_BETWEEN: Final = frozenset({"40001", "40P01", "23505"})
 """Another node was quicker: a conflict, a deadlock, or a row it made between our look and our write."""
-_LOST: Final = ("08", "57P01", "57P02", "57P03")
-"""The server, or the way to it, is gone, or not there yet."""
 
 
 def translated(error: Exception) -> Exception:
@@ -51,15 +48,21 @@ def is_lost(error: Exception) -> bool:
     """Whether the connection to the server is gone, or none could be had."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    original = error.orig if isinstance(error, DBAPIError) else error
-    if not isinstance(original, psycopg.OperationalError):
-        return False
-    return original.sqlstate is None or original.sqlstate.startswith(_LOST)
+    if not hasattr(_original(error), "sqlstate"):
+        return False  # SQLite's: there is no server
+    # Here, because nobody but PostgreSQL has such errors, and its driver is large.
+    from project.storage.sql import postgres
+
+    return postgres.is_lost(_original(error))
+
+
+def _original(error: Exception) -> BaseException | None:
+    return error.orig if isinstance(error, DBAPIError) else error
 
 
 def _state(error: Exception) -> str | None:
-    original = error.orig if isinstance(error, DBAPIError) else error
-    return original.sqlstate if isinstance(original, psycopg.Error) else None
+    state: str | None = getattr(_original(error), "sqlstate", None)
+    return state
 
 
 class Receipts:
