@@ -68,6 +68,11 @@ def waited(wait: Callable[[], T], *, resting: bool = False) -> T:
         bit.go_on()
 
 
+def give_way() -> None:
+    """In the midst of long work: let others go first, if what runs here has had its share."""
+    waited(lambda: None)
+
+
 class Completion(Generic[T]):
     """A value that a native thread delivers to the loop. Wait for it, or be called when it is there."""
 

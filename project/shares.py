@@ -23,6 +23,8 @@ ROUND_S: Final = 0.002
 """What one may use of a round; most bits are shorter."""
 ALONE_S: Final = 0.01
 """What one may use of a round in which nobody else is there: whoever comes waits for it once."""
+STAYS_S: Final = 1.0
+"""For so long somebody is there who had a request under way: what they wait for comes by ways that nobody counts."""
 MOST_DEBT_S: Final = 0.25
 MOST_THREADS: Final = 2
 """Bits of one that may be begun at the same time, where there are threads."""
@@ -69,7 +71,8 @@ class Shares:
         self._lines: OrderedDict[str, Line] = OrderedDict()
         self._owing: set[Line] = set()
         self._waiting: set[Line] = set()
-        self._present: set[Line] = set()
+        self._present: dict[Line, float] = {}
+        self._look_at = 0.0
         self._lock = threading.Lock()
         self._turning = False
 
@@ -108,7 +111,7 @@ class Shares:
                 return
             line.inside -= 1
             if not line.inside:
-                self._present.discard(line)
+                self._present[line] = time.monotonic()
 
     def come_back(self, line: Line) -> None:
         """A request that rested goes on; it was let in before."""
@@ -133,7 +136,7 @@ class Shares:
         """It ran for so long."""
         with self._lock:
             line.running -= 1
-            line.usual_s += (used_s - line.usual_s) / 8
+            line.usual_s += (used_s - line.usual_s) / (2 if used_s > line.usual_s else 16)
             self._charge(line, used_s)
 
     def charge(self, line: Line, used_s: float) -> None:
@@ -147,7 +150,7 @@ class Shares:
 
     def _let_in(self, line: Line) -> None:
         line.inside += 1
-        self._present.add(line)
+        self._present[line] = math.inf
 
     def _may_run(self, line: Line, *, fresh: bool) -> bool:
         if line.begun or line.used_s >= self._round_s():
@@ -157,11 +160,19 @@ class Shares:
     def _round_s(self) -> float:
         return ROUND_S if len(self._present) > 1 else ALONE_S
 
+    def _miss(self) -> None:
+        """Those who had nothing under way for a while are not there any more."""
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + STAYS_S / 4
+            self._present = {line: left_at for line, left_at in self._present.items() if left_at >= now - STAYS_S}
+
     def _turn(self) -> None:
         """Round after round, for as long as anybody waits."""
         while True:
             self._runtime.sleep(self._pause_s)
             with self._lock:
+                self._miss()
                 round_s = self._round_s()
                 for line in tuple(self._owing):
                     line.used_s = max(0.0, line.used_s - round_s)
@@ -182,7 +193,9 @@ class Shares:
 
     def _forget(self) -> None:
         for name in [name for name, line in self._lines.items() if line.is_idle][: MOST_KEPT // 2]:
-            self._owing.discard(self._lines.pop(name))
+            line = self._lines.pop(name)
+            self._owing.discard(line)
+            self._present.pop(line, None)
 
 
 class Share:

@@ -109,14 +109,13 @@ def status() -> Response:
 @policy("user")
 def rendered_answer(request_id: str) -> Response:
     """``html`` of a result whose ``format`` is ``markdown``; null for any other, and for one too long for it."""
-    site = current_site()
-    seen = site.relay.view(request_id, current_user()).request
+    seen = current_site().relay.view(request_id, current_user()).request
     note_view(seen)
     result = seen.result or {}
     text = result.get("text_output")
     html = None
     if result.get("format") == "markdown" and isinstance(text, str):
-        html = site.runtime.run_blocking(rendered, text)
+        html = rendered(text)
     return _fresh(jsonify(success=True, html=html))
 
 

@@ -24,6 +24,8 @@ HEALTH: Final = "/healthz"
 SOCKET_PATH: Final = "/socket.io"
 SOCKET_S: Final = 0.002
 """What a new connection of a worker costs, roughly: most of it is done where nobody counts."""
+READ_S: Final = 0.00004
+"""What a piece of a long body costs, some 64 KB, while it is waited for."""
 MOST_KNOWN: Final = 10_000
 SHORT_BYTES: Final = 64 * 1024
 """A body of at most so much is taken in before its request asks for a turn, and an answer is made in that same turn."""
@@ -53,7 +55,7 @@ class Turns:
             return self._app(environ, start_response)
         environ[SHARE] = share
         if "wsgi.input" in environ:
-            environ["wsgi.input"] = _body(environ)
+            environ["wsgi.input"] = _body(environ, share)
         lengths: list[str] = []
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
@@ -103,12 +105,12 @@ def secret_of(environ: Environ) -> str:
     return ""
 
 
-def _body(environ: Environ) -> Any:
+def _body(environ: Environ, share: Share) -> Any:
     """What the application reads: of a short body all is there already, but where the other end waits to be asked."""
     length = int(environ.get("CONTENT_LENGTH") or 0)
     if 0 < length <= SHORT_BYTES and "HTTP_EXPECT" not in environ:
         return io.BytesIO(environ["wsgi.input"].read(length))
-    return Body(environ["wsgi.input"])
+    return Body(environ["wsgi.input"], share)
 
 
 class Body:
@@ -117,22 +119,28 @@ class Body:
     It has what WSGI promises and nothing else: any other way to read would be a way around.
     """
 
-    def __init__(self, stream: Any):
+    def __init__(self, stream: Any, share: Share):
         self._stream = stream
+        self._share = share
 
     def read(self, *size: Any) -> bytes:
         """As the stream's own."""
-        found: bytes = waited(partial(self._stream.read, *size), resting=True)
+        found: bytes = self._waited(self._stream.read, *size)
         return found
 
     def readline(self, *size: Any) -> bytes:
         """As the stream's own."""
-        found: bytes = waited(partial(self._stream.readline, *size), resting=True)
+        found: bytes = self._waited(self._stream.readline, *size)
         return found
 
     def readlines(self, *hint: Any) -> list[bytes]:
         """As the stream's own."""
-        found: list[bytes] = waited(partial(self._stream.readlines, *hint), resting=True)
+        found: list[bytes] = self._waited(self._stream.readlines, *hint)
+        return found
+
+    def _waited(self, read: Callable[..., Any], *arguments: Any) -> Any:
+        found = waited(partial(read, *arguments), resting=True)
+        self._share.charge(READ_S)
         return found
 
     def __iter__(self) -> Iterator[bytes]:

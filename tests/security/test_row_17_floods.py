@@ -9,23 +9,25 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import requests
 from werkzeug.wsgi import LimitedStream
 
-from project.app import create_app
 from project.config import Settings
-from project.errors import HeadTooLarge, TooLarge, TooManyAtOnce
-from project.runtime import Completion, Runtime, current_bit, make_runtime, waited
-from project.shares import MOST_DEBT_S, MOST_INSIDE, MOST_THREADS, ROUND_S, Line, Share, Shares
+from project.errors import FieldInvalid, HeadTooLarge, TooLarge, TooManyAtOnce
+from project.runtime import Bit, Completion, Runtime, current_bit, make_runtime, waited
+from project.shares import ALONE_S, MOST_DEBT_S, MOST_INSIDE, MOST_THREADS, ROUND_S, STAYS_S, Line, Share, Shares
 from project.sockets.gate import MOST_BYTES_BEFORE, Gate, Verdict
-from project.web import heads
+from project.web import heads, parsing
 from project.web.guard import REFUSALS_PER_S, Guard
+from project.web.markdown import MOST_CELLS, MOST_CHARS, MOST_LINES, rendered
 from project.web.pace import BURST_S
-from project.web.parsing import LONG_BYTES, MOST_FIELDS, MOST_SIGNS, fields_of, json_of
-from project.web.turns import ADDRESS, SHARE, Turns
+from project.web.parsing import MOST_FIELD_BYTES, MOST_FIELDS, MOST_VALUES, PIECE_BYTES, fields_of, json_of
+from project.web.turns import ADDRESS, READ_S, SHARE, Turns
 from tests.conftest import LiveSite, eventually
 
 
@@ -81,9 +83,13 @@ def test_no_more_of_one_address_are_under_way_than_agreed_and_others_pass(runtim
     assert desk.most == MOST_INSIDE + 2
 
 
-def test_a_body_is_waited_for_in_nobodys_time_however_it_is_read(runtime: Runtime) -> None:
+def test_a_body_is_waited_for_in_nobodys_time_however_it_is_read(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shares = Shares(runtime)
     seen: list[int] = []
+    charged: list[float] = []
+    monkeypatch.setattr(shares, "charge", lambda line, used_s: charged.append(used_s))
 
     class Slow(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
@@ -100,6 +106,7 @@ def test_a_body_is_waited_for_in_nobodys_time_however_it_is_read(runtime: Runtim
     environ = {**asked("192.0.2.1"), "wsgi.input": Slow(b"hello")}
     assert b"".join(Turns(app, shares)(environ, None)) == b"hello"
     assert set(seen) == {0}
+    assert charged == [READ_S] * len(seen), "and what taking it in costs is its own"
 
 
 def test_a_short_body_is_there_before_its_request_asks_for_a_turn(runtime: Runtime) -> None:
@@ -251,6 +258,47 @@ def test_who_is_alone_may_use_more_of_a_round(runtime: Runtime) -> None:
     assert line.running == 1
 
 
+def test_who_was_there_a_moment_ago_is_somebody_else(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person whose request waits for its result has nothing under way, and is not gone."""
+    now = [100.0]
+    monkeypatch.setattr("project.shares.time", SimpleNamespace(monotonic=lambda: now[0]))
+    rounds: list[Callable[[], None]] = []
+    held = Runtime("threading", rounds.append, runtime._start_native, runtime._run_blocking, threading.Event)
+    shares = Shares(held)
+    busy, other = shares.line("a"), shares.line("b")
+    shares.enter(other)
+    shares.leave(other)
+    shares.enter(busy)
+
+    def may_use(used_s: float) -> bool:
+        shares.begin(busy)
+        shares.end(busy, used_s)
+        waiting = begin(lambda: (shares.begin(busy), shares.end(busy, 0.0)))  # type: ignore[func-returns-value]
+        eventually(lambda: rounds or not waiting.is_alive())
+        turning = [begin(turn) for turn in rounds]
+        rounds.clear()
+        for thread in (waiting, *turning):
+            thread.join(10)
+        return not turning
+
+    assert not may_use(ROUND_S * 2), "two milliseconds of a round are its own"
+    now[0] += STAYS_S * 2
+    assert not may_use(ALONE_S), "this one began before anybody looked who is there"
+    assert may_use(ROUND_S * 2)
+
+
+def test_one_long_bit_makes_the_next_round_a_short_one(runtime: Runtime) -> None:
+    """Bits that read are short, and the one that answers is long: not many of a round may turn out to be such."""
+    shares = Shares(runtime)
+    line = shares.line("a")
+    for _ in range(50):
+        shares.begin(line)
+        shares.end(line, 0.00001)
+    shares.begin(line)
+    shares.end(line, ROUND_S * 2)
+    assert line.usual_s > ROUND_S / 2
+
+
 def test_what_has_begun_passes_the_bound_on_threads(runtime: Runtime) -> None:
     """Those that run may wait for a lock that it holds."""
     shares = Shares(runtime)
@@ -369,31 +417,109 @@ def test_what_is_taken_apart_is_bounded_before(bound: heads.Bound) -> None:
     assert bound.shown in refused.message
 
 
-def test_forms_and_json_are_counted_before_they_are_taken_apart(tmp_path: Path) -> None:
-    application = create_app(Settings(data_dir=tmp_path, database_url="memory://", async_mode="threading"))
-    elsewhere: list[int] = []
+class Steps(Bit):
+    """A bit of a request that counts how often it gives way."""
 
-    def run_blocking(work: Callable[[], Any]) -> Any:
-        elsewhere.append(1)
-        return work()
+    def __init__(self) -> None:
+        self.count = 0
 
-    application.runtime.run_blocking = run_blocking  # type: ignore[method-assign, assignment]
-    with application.flask.app_context():
-        assert len(fields_of(b"&".join(b"a=1" for _ in range(MOST_FIELDS)))) == MOST_FIELDS
-        assert json_of(b'{"a": [1]}') == {"a": [1]}
-        assert not elsewhere, "what is short is not worth a thread"
-        assert fields_of(b"prompt=" + b"%41" * LONG_BYTES) == [("prompt", "A" * LONG_BYTES)]
-        assert json_of(b'"' + b"x" * LONG_BYTES + b'"') == "x" * LONG_BYTES
-        assert len(elsewhere) == 2, "what is long is taken apart off the loop"
+    def stop(self, *, resting: bool) -> None:
+        assert not resting, "it has not left: nobody else of the same person comes in"
+
+    def go_on(self) -> None:
+        self.count += 1
+
+    def charge(self, used_s: float) -> None:
+        """Nobody counts time here."""
+
+
+@pytest.fixture
+def steps() -> Iterator[Steps]:
+    counted = Steps()
+    before = current_bit.set(counted)
+    yield counted
+    current_bit.reset(before)
+
+
+def test_long_form_is_taken_apart_in_pieces_and_others_go_first_in_between(steps: Steps) -> None:
+    assert fields_of(b"prompt=" + b"%41" * (PIECE_BYTES // 4)) == [("prompt", "A" * (PIECE_BYTES // 4))]
+    assert not steps.count, "a short one is no work"
+    long = "\u4f60" * (MOST_FIELD_BYTES // 9 - 1)
+    assert fields_of(b"prompt=" + b"%E4%BD%A0" * len(long)) == [("prompt", long)]
+    assert steps.count >= MOST_FIELD_BYTES // PIECE_BYTES
+    steps.count = 0
+    assert len(fields_of(b"&".join(b"a" * 1000 for _ in range(MOST_FIELDS)))) == MOST_FIELDS
+    assert steps.count >= MOST_FIELDS, "many short fields are long, too"
+
+
+@pytest.mark.parametrize("before", range(4))
+def test_no_sign_is_cut_in_two_between_pieces(before: int) -> None:
+    sent = b"x" * before + b"%E4%BD%A0+%f0%9f%98%80%2" * (PIECE_BYTES // 10)
+    assert fields_of(b"a=" + sent) == [("a", "x" * before + "\u4f60 \U0001f600%2" * (PIECE_BYTES // 10))]
+
+
+PLAIN = (
+    "100%",
+    "%",
+    "%%41",
+    "%4",
+    "%zz%41",
+    "a+b%2B",
+    "=&=",
+    "a&&b",
+    "a=b=c",
+    "%E4%BD%A0=\u4f60%26",
+    "&a=1;b=2&",
+    "%0D%0A",
+)
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_forms_say_what_the_standard_library_says_they_do(text: str) -> None:
+    assert fields_of(text.encode()) == parse_qsl(text, keep_blank_values=True)
+
+
+def test_form_is_judged_before_it_is_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(fields_of(b"&".join(b"a=1" for _ in range(MOST_FIELDS)))) == MOST_FIELDS
+    monkeypatch.delattr(parsing, "_text")
+    for body in (b"&" * MOST_FIELDS, b"prompt=" + b"%41" * (MOST_FIELD_BYTES // 3), b"a" * (MOST_FIELD_BYTES + 1)):
         with pytest.raises(TooLarge):
-            fields_of(b"&" * MOST_FIELDS)
-        for sign in ("[", "{", ",", '"'):
-            with pytest.raises(TooLarge):
-                json_of(sign.encode() * (MOST_SIGNS + 1))
-        with pytest.raises(ValueError):
-            json_of(b"[" * 10_000)
-        assert len(elsewhere) == 2
-    application.store.close()
+            fields_of(body)
+
+
+@pytest.mark.parametrize("body", [b"a=%FF", b"a=\xff", b"%E4%BD=1", b"a=%ED%A0%80"])
+def test_form_that_is_no_text_is_refused(body: bytes) -> None:
+    with pytest.raises(FieldInvalid, match="UTF-8"):
+        fields_of(body)
+
+
+def test_json_is_judged_before_it_is_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert json_of(b'{"a": [1]}') == {"a": [1]}
+    assert len(json_of(b"[" + b"1, " * (MOST_VALUES - 1) + b"1]")) == MOST_VALUES
+    text = '"[{,' * MOST_VALUES + "\\"
+    assert json_of(json.dumps({"prompt": text}).encode()) == {"prompt": text}, "in a text they are no values"
+    with pytest.raises(ValueError):
+        json_of(b"[" * 10_000)
+    monkeypatch.delattr(parsing.json, "loads")
+    too_much = [sign.encode() * (MOST_VALUES + 1) for sign in ("[", "{", ",")]
+    too_much += [b'["\\\\' + b'",""' * (MOST_VALUES + 1), b"1" * 200_000, b'{"\\"":1' + b",1" * (MOST_VALUES + 1)]
+    for body in too_much:
+        with pytest.raises(TooLarge):
+            json_of(body)
+
+
+def test_markdown_gives_way_and_is_judged_before_it_is_rendered(steps: Steps) -> None:
+    for bomb in ("[", "*a ", "[a](", "<", "&#x", "~~a~~ "):
+        steps.count = 0
+        assert rendered((bomb * MOST_CHARS)[:MOST_CHARS]) is not None
+        assert steps.count > 100
+    steps.count = 0
+    assert rendered("a\n" * (MOST_LINES + 1)) is None
+    columns = 500
+    table = "|a" * columns + "\n" + "|-" * columns + "\n" + "b\n" * (MOST_CELLS // columns)
+    assert rendered(table) is None, "short rows are filled up"
+    assert not steps.count
+    assert rendered("- **a** `b`\n" * 10 + "\n|a|b|\n|-|-|\n|1|2|\n") is not None
 
 
 def test_stranger_says_little_before_it_registers(runtime: Runtime) -> None:
@@ -418,9 +544,11 @@ def test_stranger_says_little_before_it_registers(runtime: Runtime) -> None:
             413,
             "too_large",
         ),
-        ({"Content-Type": "application/json"}, '{"prompt":' + "[" * 100_000, 400, "invalid_field"),
+        ({"Content-Type": "application/json"}, '{"prompt":' + "[" * 40_000, 400, "invalid_field"),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, "prompt=" + "%41" * 500_000, 413, "too_large"),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, "prompt=%FF", 400, "invalid_field"),
     ],
-    ids=["languages", "cookies", "fields", "values", "depth"],
+    ids=["languages", "cookies", "fields", "values", "depth", "field", "no-text"],
 )
 def test_site_says_what_is_too_much(
     site: LiveSite, headers: dict[str, str], body: str | None, status: int, code: str
