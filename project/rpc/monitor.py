@@ -84,7 +84,7 @@ class Monitor:
         return Health("store", took_ms < SLOW_STORE_MS, {"read_ms": round(took_ms, 2)})
 
     def served(self) -> tuple[Served, ...]:
-        """Every space with its workers and how many requests are open, the longest queue first."""
+        """Every space for workers, with its workers and how many requests are open, the longest queue first."""
         return self._fresh("served", FRESH_S, self._read_served)
 
     def _read_served(self) -> tuple[Served, ...]:
@@ -96,6 +96,7 @@ class Monitor:
                 self._store.requests.queue_size(space.id),
             )
             for space in self._store.spaces.all()
+            if space.settings.card_type == "websockets"
         ]
         return tuple(sorted(found, key=lambda one: -one.queue_size))
 

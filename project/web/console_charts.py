@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 blueprint = Blueprint("console_charts", __name__, url_prefix="/cfg/ipc/charts")
 WIDTHS: Final = ("900", "420")
 """For a desk and for a phone: a picture that is shrunk cannot be read."""
-HEIGHT: Final = 260
+HEIGHT: Final = 300
 MOST_BARS: Final = 8
+LABEL_PX: Final = 13
 _FONT: Final = "system-ui, sans-serif"
 _COLOURS: Final = {
     "light": ("#2563a8", "#b23b3b", "#0b6b3a", "#7c4fc4"),
@@ -49,8 +51,9 @@ def _style(colours: tuple[int, ...]) -> Style:
         foreground_subtle=line,
         colors=tuple(_COLOURS[theme][index] for index in colours),
         font_family=_FONT,
-        label_font_size=13,
-        major_label_font_size=13,
+        label_font_size=LABEL_PX,
+        major_label_font_size=LABEL_PX,
+        title_font_size=LABEL_PX,
         legend_font_size=14,
         no_data_font_size=16,
         opacity=".85",
@@ -92,7 +95,7 @@ def _picture(chart: pygal.Graph) -> Response:
 
 
 def _chart(kind: str, colours: tuple[int, ...], height: int = HEIGHT, **options: object) -> pygal.Graph:
-    """An empty chart of the library's class ``kind``."""
+    """An empty chart of the library's class ``kind``; ``colours`` has one for each series."""
     # Here, because a site whose console nobody opens need not wait for it.
     import pygal
 
@@ -103,9 +106,11 @@ def _chart(kind: str, colours: tuple[int, ...], height: int = HEIGHT, **options:
         js=(),
         show_legend=True,
         legend_at_bottom=True,
-        legend_at_bottom_columns=3,
+        # The library has room for the legend only where it knows of one row: as many columns as series.
+        legend_at_bottom_columns=len(colours),
         legend_box_size=12,
         margin=8,
+        margin_bottom=20,
         pretty_print=False,
         no_data_text=_("Nothing yet."),
         include_x_axis=True,
@@ -121,16 +126,20 @@ def _chart(kind: str, colours: tuple[int, ...], height: int = HEIGHT, **options:
 def traffic() -> Response:
     """Requests, failures and calls of load tests a minute, over the last hour."""
     minutes = current_site().console.monitor.minutes()
-    major = 10 if _width() > 600 else 20
-    chart = _chart("StackedBar", (0, 1, 3), spacing=1, show_minor_x_labels=False, x_labels_major_every=major)
-    offset_s = _offset_s()
-    chart.x_title = " "  # keeps the legend off the labels
-    chart.x_labels = [datetime.fromtimestamp(at + offset_s, UTC).strftime("%H:%M") for at, _told in minutes]
-    if any(told.count for _at, told in minutes) or any(told.tests for _at, told in minutes):
-        chart.add(_("Success"), [told.count - told.failures for _at, told in minutes])
-        chart.add(_("Failed"), [told.failures for _at, told in minutes])
+    series: dict[str, tuple[int, list[int]]] = {}
+    if any(told.count or told.tests for _at, told in minutes):
+        series[_("Success")] = 0, [told.count - told.failures for _at, told in minutes]
+        series[_("Failed")] = 1, [told.failures for _at, told in minutes]
     if any(told.tests for _at, told in minutes):
-        chart.add(_("Load tests"), [told.tests for _at, told in minutes])
+        series[_("Load tests")] = 3, [told.tests for _at, told in minutes]
+    colours = tuple(colour for colour, _values in series.values())
+    major = 10 if _width() > 600 else 20
+    chart = _chart("StackedBar", colours, show_minor_x_labels=False, x_labels_major_every=major)
+    chart.x_title, chart.y_title = _("Time"), _("Requests a minute")
+    offset_s = _offset_s()
+    chart.x_labels = [datetime.fromtimestamp(at + offset_s, UTC).strftime("%H:%M") for at, _told in minutes]
+    for title, (_colour, values) in series.items():
+        chart.add(title, values)
     return _picture(chart)
 
 
@@ -139,11 +148,12 @@ def traffic() -> Response:
 def latency() -> Response:
     """Half of the calls and 95 of 100 were as quick as this, by method, space and worker, over the last hour."""
     groups = _groups(current_site())
-    chart = _chart("HorizontalBar", (2, 3), 110 + 46 * len(groups))
-    chart.x_title = "ms"
     # Horizontal bars are drawn from below.
     groups = groups[::-1]
-    chart.x_labels = [name for name, _one in groups]
+    names = [name for name, _one in groups]
+    chart = _chart("HorizontalBar", (2, 3), 110 + 46 * len(groups), margin_left=8 + _more_px(names))
+    chart.x_title = _("Time taken in ms")
+    chart.x_labels = names
     if groups:
         chart.add("p50", [round(one.now.p50_ms, 1) for _name, one in groups])
         chart.add("p95", [round(one.now.p95_ms, 1) for _name, one in groups])
@@ -160,6 +170,15 @@ def _groups(site: Site) -> list[tuple[str, Compared]]:
     return sorted(shown, key=lambda entry: -entry[1].now.p95_ms)[:MOST_BARS]
 
 
+def _more_px(names: list[str]) -> int:
+    """How much wider than the library thinks the widest of these labels is: it does not know of wide characters."""
+
+    def wide(name: str) -> int:
+        return sum(unicodedata.east_asian_width(letter) in "WF" for letter in name)
+
+    return round(max(map(wide, names), default=0) * LABEL_PX * 0.4)
+
+
 @blueprint.get("/run/<test_id>.svg")
 @policy("admin")
 def run(test_id: str) -> Response:
@@ -167,7 +186,7 @@ def run(test_id: str) -> Response:
     found: LoadRun = current_site().console.load.get(test_id)
     if found.target.mode != "stress":
         raise Missing("Only a stress run has steps")
-    chart = _chart("Line", (3, 2, 0), dots_size=4, stroke_style={"width": 2})
+    chart = _chart("Line", (3, 2), dots_size=4, stroke_style={"width": 2})
     chart.x_title = _("At once")
     chart.x_labels = [str(step.concurrency) for step in found.steps]
     chart.add(_("Requests a second"), [round(step.rps, 1) for step in found.steps])
@@ -182,7 +201,17 @@ def history() -> Response:
     load = current_site().console.load
     chosen = load.get(request.args.get("like", ""))
     runs = [one for one in load.list() if one.target.key == chosen.target.key and one.state == "finished"][:20][::-1]
-    chart = _chart("Line", (3, 2), dots_size=4, stroke_style={"width": 2})
+    # Names of runs are long: only some of them are written.
+    every = -(-len(runs) // (7 if _width() > 600 else 3)) or 1
+    chart = _chart(
+        "Line",
+        (3, 2),
+        dots_size=4,
+        stroke_style={"width": 2},
+        show_minor_x_labels=False,
+        x_labels_major_every=every,
+    )
+    chart.x_title = _("Run, the oldest first")
     chart.x_labels = [one.id for one in runs]
     chart.add(_("Requests a second"), [round(sum(s.rps for s in one.steps) / len(one.steps), 1) for one in runs])
     chart.add("p95 (ms)", [round(max(s.p95_ms for s in one.steps), 1) for one in runs], secondary=True)

@@ -22,7 +22,7 @@ export class Card {
     const made = document.getElementById("request-card").content.cloneNode(true);
     Object.assign(this, { place, made, requestId, prompt, onAgain, status: null, gone: false, filesShown: "" });
     this.part = Object.fromEntries([...made.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
-    this.folded = place.hasAttribute("data-folded");
+    this.folded = this.foldable = place.hasAttribute("data-folded");
     this.whole = place.hasAttribute("data-whole");
     this.fresh = !place.dataset.request; // what came with the page is not announced
     for (const name of ["inputs", "progress", "message", "text", "rich", "error", "facts", "raw", "copy", "again", "fold", "stages"]) this.part[name].hidden = true;
@@ -61,6 +61,7 @@ export class Card {
     this.part.cancel.hidden = this.over;
     this.part.again.hidden = !(this.over && this.onAgain && this.prompt);
     this.showTime();
+    this.fold();
     if (this.made) this.mount();
     if (this.over) clearInterval(this.timer);
     if (this.over && (news || this.whole)) this.tellOver();
@@ -85,10 +86,9 @@ export class Card {
   showResult(status) {
     const result = status.result ?? {};
     const answer = typeof result.text_output === "string" ? result.text_output : status.partial;
-    this.put("text", answer);
+    if (this.part.rich.hidden) this.put("text", answer);
     this.showRich(result);
     this.part.text.classList.toggle("is-growing", !this.over);
-    this.part.copy.hidden = this.folded || !(this.over && answer);
     this.part.error.hidden = !["failed", "cancelled"].includes(status.status);
     this.part.error.classList.toggle("is-mild", status.status === "cancelled");
     this.put("why", why(status));
@@ -124,7 +124,7 @@ export class Card {
   showStages(status) {
     this.part.stages.hidden = !this.whole;
     for (const stage of STAGES) this.put(stage, status[stage] ? moment(status[stage]) : "–");
-    this.put("attempts", words("attempts", { n: status.attempt, m: status.max_attempts }));
+    this.put("attempts", status.attempt ? words("attempts", { n: status.attempt, m: status.max_attempts }) : "–");
   }
 
   showTime() {
@@ -145,10 +145,12 @@ export class Card {
     this.part.note.textContent = text;
   }
 
+  /** Why it failed is never folded away; what is inside only if there is something. */
   fold() {
-    this.part.body.hidden = this.folded;
-    this.part.copy.hidden = this.folded || !this.part.text.textContent;
-    if (this.folded) this.part.fold.hidden = false;
+    const empty = ["text", "rich", "facts", "raw", "stages"].every((name) => this.part[name].hidden) && !this.part.files.hasChildNodes();
+    this.part.body.hidden = this.folded || empty;
+    this.part.copy.hidden = this.folded || !(this.over && this.part.text.textContent);
+    this.part.fold.hidden = !this.foldable || (this.over && empty);
     this.part.fold.textContent = words(this.folded ? "unfold" : "fold");
     this.part.fold.setAttribute("aria-expanded", String(!this.folded));
   }

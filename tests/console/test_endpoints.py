@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import requests
@@ -14,6 +15,7 @@ from tests.conftest import LiveSite, Process, eventually, one_of_trials
 from tests.console.conftest import Api
 
 pytestmark = pytest.mark.slow
+SVG = "{http://www.w3.org/2000/svg}"
 EXAMPLE = {"user_id": "test-123", "type": "test", "title": "Test Notification", "message": "Hello"}
 ROUTES = [
     ("GET", "monitor/overview"),
@@ -238,6 +240,30 @@ def test_charts_are_pictures_that_may_do_nothing(api: Api, name: str) -> None:
     assert b"href" not in answer.content
     for query in ({"theme": "pink"}, {"width": "1"}):
         assert api.session.get(url, params=query).json()["field"] in query
+
+
+@pytest.mark.parametrize("width", ["900", "420"])
+@pytest.mark.parametrize("name", ["traffic", "latency"])
+def test_charts_say_what_their_colours_and_axes_are(api: Api, name: str, width: str) -> None:
+    api.send("system.ping", {})
+
+    def drawn() -> ElementTree.Element:
+        answer = api.session.get(f"{api.site.host}/cfg/ipc/charts/{name}.svg", params={"width": width})
+        return ElementTree.fromstring(answer.content)
+
+    picture = eventually(lambda: found if (found := drawn()).findall(f".//{SVG}g[@class='legends']//{SVG}text") else 0)
+    legend = picture.find(f".//{SVG}g[@class='legends']")
+    _x, y = (float(number) for number in re.findall(r"[\d.]+", legend.get("transform")))
+    height = float(picture.get("viewBox").split()[3])
+    assert y + max(float(text.get("y")) for text in legend.iter(f"{SVG}text")) < height
+    said = {text.text for text in picture.iter(f"{SVG}text")}
+    assert (
+        said
+        >= {
+            "traffic": {"Success", "Failed", "Time", "Requests a minute"},
+            "latency": {"p50", "p95", "Time taken in ms"},
+        }[name]
+    )
 
 
 def test_templates_are_kept_by_name(api: Api) -> None:

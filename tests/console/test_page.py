@@ -48,6 +48,14 @@ def test_the_test_client_as_documented(console: Page, api: Api) -> None:
         )
     )
     expect(console.locator("#test-timeout")).to_have_value("10")
+    # What is written is coloured: a see-through field over a copy in colours.
+    copy = console.locator("#test-form .json-copy")
+    expect(copy.locator(".json-name")).to_have_text(['"user_id"', '"type"', '"title"', '"message"'])
+    console.fill("#test-params", '{"user_id": "test-123", "n": -1.5e3, "deep": [true, "a \\"b"]}')
+    expect(copy.locator(".json-text, .json-number, .json-word")).to_have_text(
+        ['"test-123"', "-1.5e3", "true", '"a \\"b"']
+    )
+    console.click("#test-template")
     console.click("#send-test-rpc")
     badge = console.locator("#test-badge")
     expect(badge).to_have_text("Success")
@@ -202,7 +210,7 @@ def test_a_schedule_is_made_and_ended(console: Page) -> None:
     entry = console.locator("#schedule-list li")
     expect(entry).to_contain_text("Every night")
     entry.get_by_role("button", name="Delete").click()
-    expect(entry).to_have_count(0)
+    expect(entry).to_have_text("Nothing is scheduled.")
 
 
 def test_tabs_by_keyboard_and_by_address(console: Page, site: LiveSite) -> None:

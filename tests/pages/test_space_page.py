@@ -148,6 +148,13 @@ def test_failure_is_told_with_its_code(site: LiveSite, start_worker: StartWorker
     expect(error).to_contain_text("The model reported an error.")
     expect(error).to_contain_text("no such voice")
     expect(error.locator("code")).to_have_text("worker_error")
+    ask(page, "sing once more")
+    expect(error).to_have_count(2)
+    expect(page.locator(".request .state")).to_have_text(["Failed", "Failed"])
+    page.reload()
+    # Of requests before the newest the answer is folded away, but not why there is none.
+    expect(page.locator(".request-error:visible")).to_have_count(2)
+    expect(page.get_by_role("button", name="Show the answer")).to_have_count(0)
 
 
 def test_lasting_page_and_list(site: LiveSite, start_worker: StartWorker, page: Page) -> None:

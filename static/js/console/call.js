@@ -2,6 +2,7 @@
 import { api } from "../api/index.mjs";
 import { words } from "../words.js";
 import { byId, make, ms, outcome, pretty, when, why } from "./dom.js";
+import { showJson } from "./json.js";
 
 const dialog = byId("call");
 let shown = null;
@@ -32,8 +33,8 @@ export async function openCall(id) {
   const error = byId("call-error");
   error.replaceChildren(...why(call));
   error.hidden = !call.code && !call.error;
-  byId("call-params").textContent = pretty(call.params);
-  byId("call-response").textContent = pretty(call.response);
+  showJson(byId("call-params"), pretty(call.params));
+  showJson(byId("call-response"), pretty(call.response));
   showTrace(byId("call-trace"), call.trace);
   if (!dialog.open) dialog.showModal();
 }

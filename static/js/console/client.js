@@ -3,22 +3,29 @@ import { api } from "../api/index.mjs";
 import { words } from "../words.js";
 import { showTrace } from "./call.js";
 import { byId, count, icon, make, pretty, why } from "./dom.js";
+import { colourField, showJson } from "./json.js";
 import { read } from "./schema.js";
 
 const method = byId("test-method");
 const params = byId("test-params");
 const timeout = byId("test-timeout");
 const problem = byId("test-problem");
+const draw = colourField(params);
 let methods = new Map();
 
 export const methodNamed = (name) => methods.get(name);
 
+function write(given) {
+  params.value = pretty(given);
+  draw();
+  check();
+}
+
 function useTemplate() {
   const found = methods.get(method.value);
-  params.value = pretty(found.template);
   timeout.value = found.timeout;
   byId("test-about").textContent = found.about;
-  check();
+  write(found.template);
 }
 
 function check() {
@@ -38,7 +45,7 @@ function showResult(said) {
   const error = byId("test-error");
   error.hidden = said.success;
   if (!said.success) error.replaceChildren([words(`o_${said.outcome}`), said.field].filter(Boolean).map((part) => `${part} · `).join(""), ...why(said));
-  byId("test-response").textContent = pretty(said.success ? said.response : said);
+  showJson(byId("test-response"), pretty(said.success ? said.response : said));
   byId("test-response").hidden = false;
   showTrace(byId("test-trace"), said.trace);
 }
@@ -68,7 +75,7 @@ async function showTemplates() {
   byId("templates").replaceChildren(...templates.map((one) => make("li", {},
     make("span", {}, one.name, " ", make("code", {}, one.method)),
     make("span", {},
-      make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click: () => { method.value = one.method; useTemplate(); params.value = pretty(one.params); check(); } }, words("use")), " ",
+      make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click: () => { method.value = one.method; useTemplate(); write(one.params); } }, words("use")), " ",
       make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click: async () => { await api.ipcTestTemplatesDestroy(one.id); showTemplates(); } }, words("remove"))))));
 }
 
@@ -92,7 +99,7 @@ export async function startClient() {
   method.addEventListener("change", useTemplate);
   params.addEventListener("input", check);
   byId("test-template").addEventListener("click", useTemplate);
-  byId("test-tidy").addEventListener("click", () => { const found = check(); if (!found.problem) params.value = pretty(found.params); });
+  byId("test-tidy").addEventListener("click", () => { const found = check(); if (!found.problem) write(found.params); });
   byId("test-form").addEventListener("submit", (event) => { event.preventDefault(); send(); });
   byId("template-save").addEventListener("click", saveTemplate);
   showTemplates();

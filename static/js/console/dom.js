@@ -23,6 +23,8 @@ export function make(tag, attributes = {}, ...children) {
 export const cell = (label, ...children) => make("td", { "data-label": words(label) ?? label }, make("span", { class: "cell" }, ...children));
 /** A cell that is a number, or as short: it is never broken, and stands with the others of its column. */
 export const number = (label, ...children) => { const made = cell(label, ...children); made.className = "cell-number"; return made; };
+/** A cell that has a line of its own where a phone shows two in a line. */
+export const whole = (label, ...children) => { const made = cell(label, ...children); made.className = "is-whole"; return made; };
 export const head = (...children) => make("th", { scope: "row" }, ...children);
 
 /** A drawing of static/icons.svg, beside words that say the same. */

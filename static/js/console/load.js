@@ -1,7 +1,8 @@
 // The load tester: start, follow, stop; the history of runs, comparison, baselines, schedules.
 import { api } from "../api/index.mjs";
 import { words } from "../words.js";
-import { byId, cell, count, fill, head, make, ms, number, when, why } from "./dom.js";
+import { byId, cell, count, fill, head, make, ms, number, pretty, when, why } from "./dom.js";
+import { colourField, showJson } from "./json.js";
 import { showLogOf } from "./log.js";
 import { drawCharts } from "./overview.js";
 
@@ -121,7 +122,7 @@ function row(run) {
 
 export async function showRuns() {
   runs = (await api.ipcTestLoadRunsList()).runs;
-  fill(byId("run-list"), runs.map(row));
+  fill(byId("run-list"), runs.map(row), "no_runs");
   showSchedules((await api.ipcTestLoadSchedulesList()).schedules);
 }
 
@@ -141,7 +142,7 @@ function open(...children) {
   box.scrollIntoView({ block: "nearest" });
 }
 
-function chart(name, alt) { return make("img", { class: "chart", "data-chart": name, width: "900", height: "260", alt }); }
+function chart(name, alt) { return make("img", { class: "chart", "data-chart": name, width: "900", height: "300", alt }); }
 
 async function act(work) {
   try {
@@ -161,8 +162,10 @@ async function showReport(id) {
   const steps = run.steps.length < 2 ? [] : [
     chart(`run/${encodeURIComponent(id)}`, words("report")),
     make("ul", { class: "plain" }, ...run.steps.map((step) => make("li", {}, `${words("at_once")}: ${step.concurrency}`, make("span", {}, `${count(step.rps)}/s · p95 ${ms(step.p95_ms)} · ${words("l_failed")} ${count(step.failed)}`))))];
+  const params = make("pre", { class: "code", tabindex: "0" });
+  showJson(params, pretty(run.params));
   open(numbers(words("report"), run), make("p", {}, ...stateOf(run)), run.error ? make("p", { class: "request-error" }, ...why(run)) : "",
-    reasons.length ? make("ul", { class: "plain" }, ...reasons) : "", ...steps, make("pre", { class: "code", tabindex: "0" }, JSON.stringify(run.params, null, 2)),
+    reasons.length ? make("ul", { class: "plain" }, ...reasons) : "", ...steps, params,
     make("div", { class: "filter-row" }, button("see_log", () => showLogOf({ test_id: id })), button(run.baseline ? "no_baseline" : "make_baseline", baseline), run.state === "running" ? "" : button("remove", remove)));
   drawCharts(byId("comparison"));
 }
@@ -181,8 +184,9 @@ function showSchedules(schedules) {
   const text = JSON.stringify(schedules);
   if (list.dataset.was === text) return;
   list.dataset.was = text;
+  if (!schedules.length) { list.replaceChildren(make("li", { class: "said" }, words("no_schedules"))); return; }
   list.replaceChildren(...schedules.map((one) => make("li", {},
-    make("span", {}, make("strong", {}, one.name), ` ${one.method} · ${count(one.total_requests)} × ${one.concurrency} · `, ...words("next", { n: "\n" }).split("\n").flatMap((part, at) => (at ? [when(one.next_at), part] : [part])),
+    make("span", {}, make("strong", {}, one.name), ` ${one.method} · ${words("volume", { n: count(one.total_requests), k: one.concurrency })} · `, ...words("next", { n: "\n" }).split("\n").flatMap((part, at) => (at ? [when(one.next_at), part] : [part])),
       one.last_run_id ? ` · ${words("last_run", { n: one.last_run_id })}` : "", one.last_error ? make("span", { class: "field-error" }, " ", ...why({ code: one.last_code, error: one.last_error })) : ""),
     make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click: () => act(() => api.ipcTestLoadSchedulesDestroy(one.id)) }, words("remove")))));
 }
@@ -206,3 +210,4 @@ byId("schedule-form").addEventListener("submit", (event) => { event.preventDefau
 stopButton.addEventListener("click", stop);
 byId("compare").addEventListener("click", compare);
 byId("forget-tests").addEventListener("click", () => act(async () => { note.textContent = words("forgotten", { n: (await api.ipcMonitorForgetCreate({})).forgotten }); }));
+colourField(byId("load-params"));

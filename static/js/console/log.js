@@ -36,14 +36,14 @@ function row(entry) {
     : make("a", { href: `/requests/${entry.id}` }, when(entry.at));
   return make("tr", { "data-id": entry.id, "data-source": entry.source },
     head(open), cell("l_method", entry.method, ...(entry.test_id ? [" ", make("span", { class: "state state-plain" }, words("l_test"))] : [])), cell("l_outcome", outcome(entry)), number("l_took", ms(entry.duration_ms)),
-    cell("l_who", entry.caller, entry.worker ? ` → ${entry.worker}` : ""),
+    cell("l_who", entry.caller, entry.worker ? make("span", { class: "about" }, ` → ${entry.worker}`) : ""),
     cell("l_error", ...why(entry), ...retry(entry)));
 }
 
 export async function showLog() {
   const asked = query();
   const { requests, limit } = await api.ipcMonitorRequestsList(until ? { ...asked, until } : asked);
-  fill(byId("log"), requests.map(row), Object.keys(asked).length ? "nothing_found" : "none");
+  fill(byId("log"), requests.map(row), Object.keys(asked).length ? "nothing_found" : "no_calls");
   byId("log-newest").hidden = until === null;
   byId("log-older").hidden = requests.length < limit;
   byId("log-older").dataset.until = requests.at(-1)?.at ?? "";

@@ -1,6 +1,6 @@
 // The tab Overview: how the site is just now.
 import { words } from "../words.js";
-import { byId, cell, count, fill, head, icon, make, meaning, ms, number, when } from "./dom.js";
+import { byId, cell, count, fill, head, icon, make, meaning, ms, number, when, whole } from "./dom.js";
 import { showLogOf } from "./log.js";
 import { before, verdict } from "./verdict.js";
 
@@ -40,22 +40,22 @@ function showNumbers({ minutes, served }) {
 /** What failed in the last hour and why; each leads to its entries in the log. */
 function showReasons(reasons) {
   fill(byId("overview-reasons"), reasons.map((one) => make("tr", {},
-    head(meaning(one.code), " ", make("code", { class: "why-code" }, one.code)), cell("l_method", one.name), number("l_count", count(one.count)), number("l_last", when(one.last)),
+    head(meaning(one.code), " ", make("code", { class: "why-code" }, one.code)), whole("l_method", one.name), number("l_count", count(one.count)), number("l_last", when(one.last)),
     cell("l_log", make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click: () => showLogOf({ outcome: "failure", source: one.source, method: one.filter, text: one.code }) },
       words("show_them"), make("span", { class: "visually-hidden" }, ` ${one.name} ${one.code}`))))), "nothing_failed");
 }
 
 function showWorkers(workers) {
   fill(byId("overview-workers"), workers.map((one) => make("tr", {},
-    head(one.part), cell("l_space", one.name), number("l_requests", count(one.count)), number("l_failed", one.failures ? make("strong", { class: "is-failed" }, count(one.failures)) : "0"),
-    number("p50", ms(one.p50_ms)), number("p95", ms(one.p95_ms)), cell("l_before", before(one)), cell("l_verdict", verdict(one)))));
+    head(one.part), whole("l_space", one.name), number("l_requests", count(one.count)), number("l_failed", one.failures ? make("strong", { class: "is-failed" }, count(one.failures)) : "0"),
+    number("p50", ms(one.p50_ms)), number("p95", ms(one.p95_ms)), before(one), whole("l_verdict", verdict(one)))), "no_work");
 }
 
 function showSpaces(served) {
   fill(byId("overview-spaces"), served.map((one) => make("tr", {},
     head(make("a", { href: `/ai_project/${one.space_id}` }, one.name)),
     cell("l_connected", one.workers.length ? one.workers.map((worker) => worker.worker_id + (worker.draining ? ` (${words("draining")})` : "")).join(", ") : words("no_worker")),
-    number("l_queue", count(one.queue_size)))));
+    number("l_queue", count(one.queue_size)))), "no_spaces");
 }
 
 /** Charts are pictures of the site: they are asked for again now and then, and when the colours change. */

@@ -1,7 +1,7 @@
 // The tab Methods: statistics of methods, spaces and workers, now against the week before.
 import { api } from "../api/index.mjs";
 import { words } from "../words.js";
-import { byId, cell, count, fill, head, make, ms, number, when } from "./dom.js";
+import { byId, count, fill, head, make, ms, number, when, whole } from "./dom.js";
 import { before, changes, failedShare, verdict } from "./verdict.js";
 
 const nameOf = (one) => (one.part ? `${one.part} · ${one.name}` : one.name);
@@ -11,7 +11,7 @@ function row(one) {
     head(nameOf(one), one.about ? make("span", { class: "about" }, one.about) : null), number("l_count", count(one.count)),
     number("l_failed", one.failures ? make("strong", { class: "is-failed" }, count(one.failures)) : "0"),
     number("p50", one.count ? ms(one.p50_ms) : "–"), number("p95", one.count ? ms(one.p95_ms) : "–"), number("l_last", when(one.last)),
-    cell("l_before", before(one)), cell("l_verdict", verdict(one)));
+    before(one), whole("l_verdict", verdict(one)));
 }
 
 /** What can be said of all of it: that it is worse, that it is not, or that there is nothing to compare with. */

@@ -1,6 +1,6 @@
 // Now against the week before it: better or worse, and by how much.
 import { words } from "../words.js";
-import { count, icon, make, ms } from "./dom.js";
+import { count, icon, make, ms, whole } from "./dom.js";
 
 const language = document.documentElement.lang;
 const signed = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0, signDisplay: "exceptZero" });
@@ -28,4 +28,10 @@ export function verdict(one) {
     ...changes(one).map((text) => make("span", { class: "about" }, text)));
 }
 
-export const before = (one) => (one.before ? words("before", { n: ms(one.before.p95_ms), m: count(one.before.failures), k: count(one.before.count) }) : words("never"));
+/** The cell of the week before. */
+export function before(one) {
+  if (one.before) return whole("l_before", words("before", { n: ms(one.before.p95_ms), m: count(one.before.failures), k: count(one.before.count) }));
+  const nothing = whole("l_before", make("span", { class: "said" }, words("never")));
+  nothing.classList.add("is-none");
+  return nothing;
+}
