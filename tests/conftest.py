@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,11 +95,15 @@ atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow whatever uses a process or a browser, so that `make fast` stays fast; the longest files come first.
 
-    Where several run at once, none of these is then left to one of them while the others have nothing to do.
+    Where several run at once, none of these is then left to one of them while the others have nothing to do. They also
+    tell tests by their ids: of those with the same one only one would be run.
     """
     for item in items:
         if OF_PROCESSES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+    twice = [name for name, count in Counter(item.nodeid for item in items).items() if count > 1]
+    if twice:
+        raise pytest.UsageError(f"tests with the same id: {', '.join(twice)}")
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.relative_to(ROOT / "tests").as_posix(), len(LONGEST)))
 
