@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import importlib.util
 import os
 import re
 import secrets
@@ -19,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec
 
 import hypothesis
@@ -87,6 +89,8 @@ hypothesis.settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("any machine")
+# Hundreds of processes are started here: none is to compile the project anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Workers keep results in the user's home unless told otherwise: those of the tests stay out of it.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="state-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
@@ -128,6 +132,17 @@ def eventually(is_true: Callable[[], Any], *, within_s: float = PATIENCE_S, what
         if time.monotonic() > deadline:
             raise AssertionError(f"not true within {within_s} s: {what or is_true}")
         time.sleep(0.02)
+
+
+def imported_late(name: str) -> ModuleType:
+    """A module that is imported when it is first used: collecting a test need not wait for it."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def one_of_trials(test: Callable[P, None]) -> Callable[P, None]:

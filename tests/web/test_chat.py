@@ -7,14 +7,18 @@ import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import openai
 import pytest
 import requests
 
-from tests.conftest import LiveSite, eventually
+from tests.conftest import LiveSite, eventually, imported_late
 from tests.relay.socket_client import Client, held, v2
+
+if TYPE_CHECKING:
+    import openai
+else:
+    openai = imported_late("openai")  # takes a second
 
 HELLO: Any = [{"role": "user", "content": "hello"}]
 TALK: Any = [{"role": "system", "content": "be short"}, *HELLO]
