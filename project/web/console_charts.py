@@ -94,6 +94,10 @@ def _picture(chart: pygal.Graph) -> Response:
     return response
 
 
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{round(value, 1):g}"
+
+
 def _chart(kind: str, colours: tuple[int, ...], height: int = HEIGHT, **options: object) -> pygal.Graph:
     """An empty chart of the library's class ``kind``; ``colours`` has one for each series."""
     # Here, because a site whose console nobody opens need not wait for it.
@@ -114,6 +118,7 @@ def _chart(kind: str, colours: tuple[int, ...], height: int = HEIGHT, **options:
         pretty_print=False,
         no_data_text=_("Nothing yet."),
         include_x_axis=True,
+        value_formatter=_short,
         max_scale=5,
         truncate_legend=-1,
         truncate_label=-1,
@@ -189,8 +194,8 @@ def run(test_id: str) -> Response:
     chart = _chart("Line", (3, 2), dots_size=4, stroke_style={"width": 2})
     chart.x_title = _("At once")
     chart.x_labels = [str(step.concurrency) for step in found.steps]
-    chart.add(_("Requests a second"), [round(step.rps, 1) for step in found.steps])
-    chart.add("p95 (ms)", [round(step.p95_ms, 1) for step in found.steps], secondary=True)
+    chart.add(_("Requests a second (left)"), [round(step.rps, 1) for step in found.steps])
+    chart.add(_("p95 in ms (right)"), [round(step.p95_ms, 1) for step in found.steps], secondary=True)
     return _picture(chart)
 
 
@@ -213,6 +218,6 @@ def history() -> Response:
     )
     chart.x_title = _("Run, the oldest first")
     chart.x_labels = [one.id for one in runs]
-    chart.add(_("Requests a second"), [round(sum(s.rps for s in one.steps) / len(one.steps), 1) for one in runs])
-    chart.add("p95 (ms)", [round(max(s.p95_ms for s in one.steps), 1) for one in runs], secondary=True)
+    chart.add(_("Requests a second (left)"), [round(sum(s.rps for s in one.steps) / len(one.steps), 1) for one in runs])
+    chart.add(_("p95 in ms (right)"), [round(max(s.p95_ms for s in one.steps), 1) for one in runs], secondary=True)
     return _picture(chart)

@@ -16,7 +16,7 @@ function newKey() { return [...crypto.getRandomValues(new Uint8Array(16))].map((
 export class Ask {
   /** `onAccepted(requestId, prompt)` is called for each request the site has taken. */
   constructor(form, onAccepted) {
-    Object.assign(this, { form, onAccepted, countdown: null, upload: null, key: newKey() });
+    Object.assign(this, { form, onAccepted, countdown: null, upload: null, held: false, key: newKey() });
     this.place = document.getElementById("ask-note");
     this.button = document.getElementById("send");
     this.stop = document.getElementById("stop");
@@ -66,7 +66,7 @@ export class Ask {
     const upload = this.upload = new XMLHttpRequest(); // fetch cannot tell how far an upload is
     const sent = this.key;
     this.stopCountdown();
-    this.button.disabled = true;
+    this.allow(false);
     this.note(words("sending"));
     upload.upload.addEventListener("progress", ({ lengthComputable, loaded, total }) => {
       if (lengthComputable && total >= SHOWN_FROM_BYTES) this.showUpload(loaded, total);
@@ -83,6 +83,15 @@ export class Ask {
     upload.send(data);
   }
 
+  /** Let people send, or not just now; who was at the button is there again afterwards. */
+  allow(allowed) {
+    if (!allowed) this.held ||= document.activeElement === this.button;
+    this.button.disabled = !allowed;
+    if (!allowed) return;
+    if (this.held && document.activeElement === document.body) this.button.focus();
+    this.held = false;
+  }
+
   showUpload(loaded, total) {
     this.meter.hidden = this.stop.hidden = false;
     this.meter.value = (loaded / total) * 100;
@@ -92,7 +101,7 @@ export class Ask {
 
   ended(then) {
     this.upload = null;
-    this.button.disabled = false;
+    this.allow(true);
     this.meter.hidden = this.stop.hidden = true;
     then();
   }
@@ -138,7 +147,7 @@ export class Ask {
       said = left;
     };
     this.countdown = setInterval(tick, 250);
-    this.button.disabled = true;
+    this.allow(false);
     tick();
   }
 
@@ -146,7 +155,7 @@ export class Ask {
     if (this.countdown === null) return;
     clearInterval(this.countdown);
     this.countdown = null;
-    this.button.disabled = false;
+    this.allow(true);
     this.note("", { quiet: true });
   }
 }

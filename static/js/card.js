@@ -162,10 +162,13 @@ export class Card {
   }
 
   async cancel() {
+    const held = document.activeElement === this.part.cancel;
     this.part.cancel.disabled = true;
     const { ok, status, body } = await ask(`/websockets/cancel/${this.requestId}`, { method: "POST" });
     this.part.cancel.disabled = false;
     if (ok) this.show(body); else this.showTrouble(words(status ? `why_${body.code}` : "unreachable") ?? body.error);
+    // Who was at the button stays in the card when the button goes away.
+    if (held && document.activeElement === document.body) ["cancel", "again", "link", "prompt"].map((name) => this.part[name]).find((part) => !part.hidden)?.focus();
   }
 }
 

@@ -6,6 +6,7 @@ import { showJson } from "./json.js";
 
 const dialog = byId("call");
 let shown = null;
+let opened = null;
 
 function fact(label, value) { return value ? [make("div", {}, make("dt", {}, words(label)), make("dd", {}, value))] : []; }
 
@@ -36,7 +37,7 @@ export async function openCall(id) {
   showJson(byId("call-params"), pretty(call.params));
   showJson(byId("call-response"), pretty(call.response));
   showTrace(byId("call-trace"), call.trace);
-  if (!dialog.open) dialog.showModal();
+  if (!dialog.open) { opened = id; dialog.showModal(); }
 }
 
 async function replay() {
@@ -54,5 +55,10 @@ async function replay() {
   document.dispatchEvent(new Event("console:refresh"));
 }
 
+// The row that led here may have been drawn anew meanwhile.
+dialog.addEventListener("close", () => {
+  const at = document.activeElement;
+  if (at === document.body || dialog.contains(at)) document.querySelector(`#log [data-id="${CSS.escape(opened)}"] button`)?.focus();
+});
 byId("call-close").addEventListener("click", () => dialog.close());
 byId("call-replay").addEventListener("click", replay);

@@ -45,9 +45,10 @@ function showResult(said) {
   const error = byId("test-error");
   error.hidden = said.success;
   if (!said.success) error.replaceChildren([words(`o_${said.outcome}`), said.field].filter(Boolean).map((part) => `${part} · `).join(""), ...why(said));
-  showJson(byId("test-response"), pretty(said.success ? said.response : said));
+  const { trace, ...told } = said; // the trace has a place of its own
+  showJson(byId("test-response"), pretty(said.success ? said.response : told));
   byId("test-response").hidden = false;
-  showTrace(byId("test-trace"), said.trace);
+  showTrace(byId("test-trace"), trace);
 }
 
 async function send() {
@@ -76,7 +77,7 @@ async function showTemplates() {
     make("span", {}, one.name, " ", make("code", {}, one.method)),
     make("span", {},
       make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click: () => { method.value = one.method; useTemplate(); write(one.params); } }, words("use")), " ",
-      make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click: async () => { await api.ipcTestTemplatesDestroy(one.id); showTemplates(); } }, words("remove"))))));
+      make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click: async () => { await api.ipcTestTemplatesDestroy(one.id); byId("template-name").focus(); showTemplates(); } }, words("remove"))))));
 }
 
 async function saveTemplate() {

@@ -38,17 +38,32 @@ export function icon(name) {
   return drawing;
 }
 
+const keyOf = (row) => Object.values(row.dataset).join() || row.cells[0].textContent;
+const controls = (row) => [...row.querySelectorAll("a, button, input")];
+
+/** Who is at a control of a row is at it again, once the rows are new. */
+function keepFocus(body) {
+  const row = document.activeElement.closest("tr");
+  if (!row || !body.contains(row)) return () => {};
+  const [key, at] = [keyOf(row), controls(row).indexOf(document.activeElement)];
+  return () => { const same = [...body.rows].find((one) => keyOf(one) === key); if (same) controls(same)[at]?.focus({ preventScroll: true }); };
+}
+
 /** Show rows, or one that says that there are none. Nothing is touched when nothing has changed. */
 export function fill(body, rows, none = "none") {
   const shown = rows.length ? rows : [make("tr", {}, make("td", { colspan: "9", class: "nothing" }, words(none)))];
   const next = make("tbody", {}, ...shown);
   if (body.dataset.was === next.textContent && rows.length === body.rows.length) return;
   body.dataset.was = next.textContent;
+  const focus = keepFocus(body);
   body.replaceChildren(...shown);
+  focus();
 }
 
 /** A number of at most two digits after the point. */
 export const count = (value) => (value ?? 0).toLocaleString(language, { maximumFractionDigits: value < 10 ? 2 : value < 100 ? 1 : 0 });
+/** How many failed, in a colour that is seen if any did. */
+export const failures = (value) => (value ? make("strong", { class: "is-failed" }, count(value)) : "0");
 export const ms = (value) => (value === null || value === undefined ? "–" : value >= 10000 ? `${count(value / 1000)}\u00a0s` : `${count(value)}\u00a0ms`);
 
 /** A time; of today only the hour. */

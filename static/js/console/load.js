@@ -1,7 +1,7 @@
 // The load tester: start, follow, stop; the history of runs, comparison, baselines, schedules.
 import { api } from "../api/index.mjs";
 import { words } from "../words.js";
-import { byId, cell, count, fill, head, make, ms, number, pretty, when, why } from "./dom.js";
+import { byId, cell, count, failures, fill, head, make, ms, number, pretty, when, whole, why } from "./dom.js";
 import { colourField, showJson } from "./json.js";
 import { showLogOf } from "./log.js";
 import { drawCharts } from "./overview.js";
@@ -69,7 +69,8 @@ async function stop() {
 
 function showProgress(status, report) {
   byId("load-progress").hidden = false;
-  byId("load-bar").value = status.total ? (100 * status.progress) / status.total : 0;
+  // A stress run that found the end of it is over, however many calls it had left.
+  byId("load-bar").value = report.state === "finished" ? 100 : status.total ? (100 * status.progress) / status.total : 0;
   byId("load-progress-text").textContent = `${status.progress}/${status.total}`;
   byId("load-success").textContent = count(status.success_count);
   byId("load-failed").textContent = count(status.failed_count);
@@ -100,8 +101,14 @@ const stateWords = { running: "running", finished: "finished", stopped: "stopped
 function stateOf(run) {
   const parts = [make("span", { class: `state ${states[run.state]}` }, words(stateWords[run.state]))];
   if (run.baseline) parts.push(" ", make("span", { class: "state state-processing" }, words("baseline")));
-  if (run.alerts.length) parts.push(" ", make("span", { class: "state state-failed" }, words("alert", { n: run.alerts.map((one) => words(`a_${one}`)).join(", ") })));
+  if (run.alerts.length) parts.push(" ", make("span", { class: "state state-failed" }, words("alert")), make("span", { class: "about" }, run.alerts.map((one) => words(`a_${one}`)).join(", ")));
   return parts;
+}
+
+/** What was called: the method, and of a space its name. */
+function targetOf({ method, mode, params }) {
+  const space = [...byId("load-method").options].find((one) => one.value === `space:${params.space_id}`);
+  return [method, mode === "stress" ? " (stress)" : "", space ? make("span", { class: "about" }, space.textContent) : ""];
 }
 
 function choose(id, isChosen) {
@@ -112,12 +119,14 @@ function choose(id, isChosen) {
 
 function row(run) {
   const { result } = run;
+  const requested = number("l_requests", `${count(result.done)}/${count(run.total_requests)} × ${run.concurrency}`);
+  requested.classList.add("is-whole");
   return make("tr", { "data-run": run.test_id },
     cell("l_compare", make("input", { type: "checkbox", class: "form-check-input", value: run.test_id, checked: compared.includes(run.test_id), "aria-label": `${words("l_compare")} ${run.test_id}`, change: (event) => choose(run.test_id, event.target.checked) })),
     head(make("button", { type: "button", class: "link-button", click: () => showReport(run.test_id) }, run.test_id), " ", when(run.started_at)),
-    cell("l_method", run.method, run.mode === "stress" ? " (stress)" : ""), number("l_requests", `${count(result.done)}/${count(run.total_requests)} × ${run.concurrency}`),
-    number("l_failed", count(result.failed)), number("l_avg", ms(result.avg_ms)), number("p95", ms(result.p95_ms)), number("l_rps", count(result.rps)),
-    cell("l_state", ...stateOf(run)));
+    whole("l_method", ...targetOf(run)), requested,
+    number("l_failed", failures(result.failed)), number("l_avg", ms(result.avg_ms)), number("p95", ms(result.p95_ms)), number("l_rps", count(result.rps)),
+    whole("l_state", ...stateOf(run)));
 }
 
 export async function showRuns() {
@@ -130,7 +139,7 @@ function numbers(title, run) {
   const { result } = run;
   const fact = (label, value) => make("div", {}, make("dt", {}, label), make("dd", {}, value));
   return make("div", { class: "compared" }, make("h3", {}, `${title} ${run.test_id}`),
-    make("dl", { class: "facts" }, fact(words("l_method"), run.method), fact(words("l_requests"), `${count(result.done)} × ${run.concurrency}`), fact(words("l_failed"), count(result.failed)),
+    make("dl", { class: "facts" }, fact(words("l_method"), make("span", {}, ...targetOf(run))), fact(words("l_requests"), `${count(result.done)} × ${run.concurrency}`), fact(words("l_failed"), failures(result.failed)),
       fact(words("l_avg"), ms(result.avg_ms)), fact("p50", ms(result.p50_ms)), fact("p95", ms(result.p95_ms)), fact("p99", ms(result.p99_ms)), fact(words("l_rps"), count(result.rps)), fact(words("l_when"), when(run.started_at)), fact(words("l_who"), run.started_by)));
 }
 
@@ -142,7 +151,10 @@ function open(...children) {
   box.scrollIntoView({ block: "nearest" });
 }
 
-function chart(name, alt) { return make("img", { class: "chart", "data-chart": name, width: "900", height: "300", alt }); }
+function chart(name, alt, like) { return make("img", { class: "chart", "data-chart": name, "data-like": like, width: "900", height: "300", alt }); }
+
+/** What can be compared with a run: finished ones of its mode, method and space. */
+const like = (run) => runs.filter((one) => one.state === "finished" && one.method === run.method && one.mode === run.mode && (run.method !== "space.infer" || one.params.space_id === run.params.space_id));
 
 async function act(work) {
   try {
@@ -157,15 +169,17 @@ async function showReport(id) {
   const run = await api.ipcTestLoadRunsRetrieve(id);
   const button = (key, click) => make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click }, words(key));
   const baseline = async () => { await act(() => api.ipcTestLoadRunsBaselineCreate(id, { chosen: !run.baseline })); showReport(id); };
-  const remove = async () => { await act(() => api.ipcTestLoadRunsDestroy(id)); byId("comparison").hidden = true; };
+  const remove = async () => { await act(() => api.ipcTestLoadRunsDestroy(id)); byId("comparison").hidden = true; byId("run-list").closest("[tabindex]").focus(); };
   const reasons = Object.entries(run.result.errors).map(([kind, often]) => make("li", {}, make("span", {}, kindOf(kind), " ", make("code", { class: "why-code" }, kind)), count(often)));
   const steps = run.steps.length < 2 ? [] : [
     chart(`run/${encodeURIComponent(id)}`, words("report")),
     make("ul", { class: "plain" }, ...run.steps.map((step) => make("li", {}, `${words("at_once")}: ${step.concurrency}`, make("span", {}, `${count(step.rps)}/s · p95 ${ms(step.p95_ms)} · ${words("l_failed")} ${count(step.failed)}`))))];
   const params = make("pre", { class: "code", tabindex: "0" });
   showJson(params, pretty(run.params));
+  const given = Object.keys(run.params).length ? [make("h3", {}, words("l_params")), params] : [];
+  const others = like(run).length < 2 ? [] : [make("h3", {}, words("l_like")), chart("history", words("l_like"), id)];
   open(numbers(words("report"), run), make("p", {}, ...stateOf(run)), run.error ? make("p", { class: "request-error" }, ...why(run)) : "",
-    reasons.length ? make("ul", { class: "plain" }, ...reasons) : "", ...steps, params,
+    reasons.length ? make("ul", { class: "plain" }, ...reasons) : "", ...steps, ...others, ...given,
     make("div", { class: "filter-row" }, button("see_log", () => showLogOf({ test_id: id })), button(run.baseline ? "no_baseline" : "make_baseline", baseline), run.state === "running" ? "" : button("remove", remove)));
   drawCharts(byId("comparison"));
 }
@@ -188,7 +202,7 @@ function showSchedules(schedules) {
   list.replaceChildren(...schedules.map((one) => make("li", {},
     make("span", {}, make("strong", {}, one.name), ` ${one.method} · ${words("volume", { n: count(one.total_requests), k: one.concurrency })} · `, ...words("next", { n: "\n" }).split("\n").flatMap((part, at) => (at ? [when(one.next_at), part] : [part])),
       one.last_run_id ? ` · ${words("last_run", { n: one.last_run_id })}` : "", one.last_error ? make("span", { class: "field-error" }, " ", ...why({ code: one.last_code, error: one.last_error })) : ""),
-    make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click: () => act(() => api.ipcTestLoadSchedulesDestroy(one.id)) }, words("remove")))));
+    make("button", { type: "button", class: "btn btn-sm btn-outline-secondary", click: () => { byId("schedule-name").focus(); act(() => api.ipcTestLoadSchedulesDestroy(one.id)); } }, words("remove")))));
 }
 
 async function addSchedule() {

@@ -1,6 +1,6 @@
 // The tab Overview: how the site is just now.
 import { words } from "../words.js";
-import { byId, cell, count, fill, head, icon, make, meaning, ms, number, when, whole } from "./dom.js";
+import { byId, cell, count, failures, fill, head, icon, make, meaning, ms, number, when, whole } from "./dom.js";
 import { showLogOf } from "./log.js";
 import { before, verdict } from "./verdict.js";
 
@@ -47,7 +47,7 @@ function showReasons(reasons) {
 
 function showWorkers(workers) {
   fill(byId("overview-workers"), workers.map((one) => make("tr", {},
-    head(one.part), whole("l_space", one.name), number("l_requests", count(one.count)), number("l_failed", one.failures ? make("strong", { class: "is-failed" }, count(one.failures)) : "0"),
+    head(one.part), whole("l_space", one.name), number("l_requests", count(one.count)), number("l_failed", failures(one.failures)),
     number("p50", ms(one.p50_ms)), number("p95", ms(one.p95_ms)), before(one), whole("l_verdict", verdict(one)))), "no_work");
 }
 
@@ -64,8 +64,9 @@ export function drawCharts(panel) {
   const look = new URLSearchParams({ theme, width: innerWidth < 600 ? 420 : 900, offset: -new Date().getTimezoneOffset() });
   for (const image of panel.querySelectorAll("[data-chart]")) {
     const next = new Image();
+    const like = image.dataset.like ? `&like=${encodeURIComponent(image.dataset.like)}` : "";
     next.onload = () => { image.src = next.src; image.width = next.naturalWidth; image.height = next.naturalHeight; };
-    next.src = `/cfg/ipc/charts/${image.dataset.chart}.svg?${look}&at=${Date.now()}`;
+    next.src = `/cfg/ipc/charts/${image.dataset.chart}.svg?${look}${like}&at=${Date.now()}`;
   }
 }
 

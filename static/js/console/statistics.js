@@ -1,7 +1,7 @@
 // The tab Methods: statistics of methods, spaces and workers, now against the week before.
 import { api } from "../api/index.mjs";
 import { words } from "../words.js";
-import { byId, count, fill, head, make, ms, number, when, whole } from "./dom.js";
+import { byId, count, failures, fill, head, make, ms, number, when, whole } from "./dom.js";
 import { before, changes, failedShare, verdict } from "./verdict.js";
 
 const nameOf = (one) => (one.part ? `${one.part} · ${one.name}` : one.name);
@@ -9,7 +9,7 @@ const nameOf = (one) => (one.part ? `${one.part} · ${one.name}` : one.name);
 function row(one) {
   return make("tr", { "data-name": one.name },
     head(nameOf(one), one.about ? make("span", { class: "about" }, one.about) : null), number("l_count", count(one.count)),
-    number("l_failed", one.failures ? make("strong", { class: "is-failed" }, count(one.failures)) : "0"),
+    number("l_failed", failures(one.failures)),
     number("p50", one.count ? ms(one.p50_ms) : "–"), number("p95", one.count ? ms(one.p95_ms) : "–"), number("l_last", when(one.last)),
     before(one), whole("l_verdict", verdict(one)));
 }
