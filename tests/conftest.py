@@ -400,24 +400,16 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """One real PostgreSQL for the session. Tests have databases of their own in it, and never end it."""
-    from tests.services import Postgres
+    from tests.services import Postgres, running
 
-    server = Postgres()
-    try:
-        server.start()
+    with running(Postgres()) as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(scope="module")
 def redis() -> Iterator[Redis]:
     """A real Redis for a module. Whoever ends it starts it again."""
-    from tests.services import Redis
+    from tests.services import Redis, running
 
-    server = Redis()
-    try:
-        server.start()
+    with running(Redis()) as server:
         yield server
-    finally:
-        server.remove()

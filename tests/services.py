@@ -5,6 +5,7 @@ The server of a test session has ``fsync`` off: it is killed here, never its mac
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -12,7 +13,9 @@ import signal
 import socket
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 import pytest
@@ -79,6 +82,19 @@ class Server:
         assert self._process is not None
         if self._process.poll() is not None:
             pytest.fail(f"the service ended:\n{self.log}")
+
+
+S = TypeVar("S", "Postgres", "Redis")
+
+
+@contextlib.contextmanager
+def running(server: S) -> Iterator[S]:
+    """Start a server; take it away in the end."""
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 class Postgres(Server):

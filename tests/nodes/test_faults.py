@@ -17,7 +17,7 @@ from tests.conftest import LiveSite, eventually
 from tests.faults.proxy import proxy_to
 from tests.faults.world import Crowd, World
 from tests.nodes.conftest import QUICK
-from tests.services import Postgres
+from tests.services import Postgres, running
 
 pytestmark = pytest.mark.slow
 ROUNDS = int(os.environ.get("SPACES_FAULT_ROUNDS", "3"))
@@ -76,12 +76,8 @@ def nodes(postgres: Postgres, tmp_path: Path) -> Iterator[Nodes]:
 @pytest.fixture
 def own_postgres() -> Iterator[Postgres]:
     """A server of the test's own, to be ended and started."""
-    server = Postgres()
-    try:
-        server.start()
+    with running(Postgres()) as server:
         yield server
-    finally:
-        server.remove()
 
 
 def test_17_a_killed_nodes_requests_are_served_by_the_other(nodes: Nodes) -> None:
