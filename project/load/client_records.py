@@ -15,9 +15,6 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Final
 
-from faker import Faker
-from openpyxl import Workbook
-
 from project.load.errors import BadUsage
 from project.wire.clients import CITIES, FIELDS, POSTAL_LETTERS, STATUSES
 
@@ -36,6 +33,9 @@ class ClientRecords:
         self._random = random.Random(seed)
         self._seed = seed
         self._made = 0
+        # Here, because its tables of names take longer to load than most commands need in all.
+        from faker import Faker
+
         faker = Faker(["en_CA", "fr_CA"])
         faker.seed_instance(seed)
         # Drawn once and combined by chance: ten thousand records in a moment, and still no two alike.
@@ -94,6 +94,9 @@ def as_csv(records: Sequence[dict[str, str]]) -> bytes:
 
 def as_xlsx(records: Sequence[dict[str, str]]) -> bytes:
     """The records as an Excel workbook, everything as text."""
+    # Here, because few runs write one.
+    from openpyxl import Workbook
+
     book = Workbook(write_only=True)
     sheet = book.create_sheet("clients")
     sheet.append(list(FIELDS))

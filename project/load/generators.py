@@ -9,8 +9,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from faker import Faker
-
 from project.load.errors import BadUsage
 
 Message = dict[str, Any]
@@ -101,6 +99,9 @@ class CommandMessageGenerator(MessageGenerator):
 
     def __init__(self, seed: int | None = None, clock: Callable[[], float] = time.time):
         super().__init__(seed, clock)
+        # Here, because its tables of names take longer to load than most commands need in all.
+        from faker import Faker
+
         self._faker = Faker("en_US")
         self._faker.seed_instance(self.seed)
 

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Final
 
-from faker import Faker
-
 from project.wire.clients import CITIES, FIELDS, OLDEST, POSTAL_LETTERS, STATUSES
 
 DOMAINS: Final = ("example.com", "example.net", "example.org", "clients.example", "mail.test")
@@ -34,6 +32,9 @@ class ClientRecords:
     def __init__(self, seed: int = 0, *, first: int = 1):
         self._random = random.Random(seed)
         self._next = first
+        # Here, because its tables of names take longer to load than most commands need in all.
+        from faker import Faker
+
         faker = Faker(["en_CA", "fr_CA"])
         faker.seed_instance(seed)
         self._first_names = [faker.first_name() for _ in range(POOL)]

@@ -221,5 +221,5 @@ def test_redis_may_go_and_come(start_nodes: Start, start_mock: StartMock, redis:
 
 def bus(site: LiveSite) -> bool:
     """Whether the console says that the node hears hints."""
-    found = site.login().get(f"{site.host}/cfg/ipc/monitor/overview").json()
+    found = site.logged_in().get(f"{site.host}/cfg/ipc/monitor/overview").json()
     return any(part["name"] == "bus" and part["ok"] for part in found["health"])

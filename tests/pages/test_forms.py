@@ -58,6 +58,10 @@ def test_browser_without_a_script_goes_all_the_way(
     page.goto(f"{site.host}/ai_project/{space_id}")
     page.fill("#prompt", "quick")
     page.click("#send")
+    page.wait_for_url("**/requests/*")
+    answered = site.status(site.logged_in("testuser", "testpass123"), page.url.rpartition("/")[2], wait=20)
+    assert answered["status"] == "completed"
+    page.reload()
     expect(page.locator(".answer")).to_have_text("<b>quick")
     expect(page.locator(".raw pre")).to_contain_text("雨", use_inner_text=False)
 
