@@ -34,6 +34,7 @@ from project.relay.signals import Signals, ended_topic, logins_topic
 from project.relay.spaces import Spaces
 from project.relay.texts import Texts
 from project.relay.upkeep import Upkeep
+from project.rotation import Rotation
 from project.rpc.console import Console, make_console
 from project.rpc.monitor import Health
 from project.runtime import Runtime, make_runtime
@@ -375,6 +376,7 @@ class _Parts:
             self.clock,
             self.retention,
             Batches(self.store.batches, self.clock),
+            Rotation(1),
         )
 
     def _tell_owner(self, request: Request) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -22,6 +23,7 @@ MOST_PARAMS_CHARS: Final = 120_000
 MOST_PARAMS_DEPTH: Final = 16
 """Far below what any JSON writer on the way to the worker, or the worker's own reader, gives up at."""
 FILE_FIELDS: Final = ("audio_file", "video_file", "other_file")
+_NO_TEXT: Final = re.compile("[\\x00\\ud800-\\udfff]")
 _ENABLED_BY: Final = {
     "prompt": "enable_prompt",
     "audio_file": "enable_audio",
@@ -106,7 +108,7 @@ def _text(form: Mapping[str, Any], name: str, most: int) -> str:
         raise FieldInvalid(f"{name} must be a text", field=name)
     if len(value) > most:
         raise FieldInvalid(f"{name} may have at most {most} characters", field=name)
-    if any("\ud800" <= char <= "\udfff" for char in value) or "\x00" in value:
+    if _NO_TEXT.search(value):
         raise FieldInvalid(f"{name} has characters that are not text", field=name)
     return value
 

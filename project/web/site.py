@@ -17,6 +17,7 @@ from project.relay.links import Links
 from project.relay.retention import Retention
 from project.relay.service import Relay
 from project.relay.spaces import Spaces
+from project.rotation import Rotation
 from project.rpc.console import Console
 from project.runtime import Runtime
 from project.storage.files import FileVault
@@ -24,7 +25,7 @@ from project.storage.files import FileVault
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The use cases, the settings and the vault."""
+    """The use cases, the settings and the vault; ``tables``: whose uploaded table is read now."""
 
     settings: Settings
     relay: Relay
@@ -37,6 +38,7 @@ class Site:
     clock: Clock
     retention: Retention
     batches: Batches
+    tables: Rotation
 
 
 def current_site() -> Site:

@@ -16,6 +16,8 @@ from project.relay.batches import MOST_ROWS
 MOST_UNPACKED_BYTES: Final = 256 * 1024 * 1024
 """Of a workbook, which is an archive: a small file can be made to unpack to any size."""
 MOST_COLUMNS: Final = 100
+MOST_LINES: Final = 2 * MOST_ROWS
+"""Blank ones are left out, but take time."""
 ZIP: Final = b"PK\x03\x04"
 Row = dict[str, str]
 
@@ -69,7 +71,9 @@ def _as_text(value: Any) -> str:
 def _named(lines: Iterable[list[str]]) -> list[Row]:
     rows: list[Row] = []
     heading: list[str] | None = None
-    for line in lines:
+    for number, line in enumerate(lines):
+        if number > MOST_LINES:
+            raise FieldInvalid(f"The table has more than {MOST_LINES} lines, most of them blank", field="file")
         cells = [cell.strip() for cell in line]
         if not any(cells):
             continue

@@ -22,6 +22,9 @@ REGISTER_TIMEOUT_S = 15.0
 PASSING = frozenset({"storage_unavailable", "disk_full", "internal_error", "try_later"})
 """Refusals that have nothing to do with this worker."""
 
+LIGHT: Final = {"skip_utf8_validation": True}
+"""The interpreter looks whether a text is one when it decodes it. The client looks before, sign by sign in Python: a
+third of a second for a long prompt in Chinese, in which nothing else gets through."""
 _ANSWERED: Final = {
     404: ": is that the address of a WebSocket Spaces site?",
     **dict.fromkeys((502, 503, 504), ": a proxy is there, and the site behind it is not"),
@@ -78,7 +81,12 @@ class Connection:
         """Connect, by WebSocket only. Raises ConnectionFailed."""
         self._gone, self._answered, self._response = threading.Event(), threading.Event(), None
         gone, answered = self._gone, self._answered
-        client = _Client(reconnection=False, handle_sigint=False, request_timeout=OPEN_TIMEOUT_S)
+        client = _Client(
+            reconnection=False,
+            handle_sigint=False,
+            request_timeout=OPEN_TIMEOUT_S,
+            websocket_extra_options=dict(LIGHT),
+        )
 
         def response(data: Any) -> None:
             self._response = data if isinstance(data, dict) else {}

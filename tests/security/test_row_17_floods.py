@@ -11,22 +11,19 @@ from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qsl
 
 import pytest
 import requests
 from werkzeug.wsgi import LimitedStream
 
 from project.config import Settings
-from project.errors import FieldInvalid, HeadTooLarge, TooLarge, TooManyAtOnce
-from project.runtime import Bit, Completion, Runtime, current_bit, make_runtime, waited
+from project.errors import HeadTooLarge, TooManyAtOnce
+from project.runtime import Completion, Runtime, current_bit, make_runtime, waited
 from project.shares import ALONE_S, MOST_DEBT_S, MOST_INSIDE, MOST_THREADS, ROUND_S, STAYS_S, Line, Share, Shares
 from project.sockets.gate import MOST_BYTES_BEFORE, Gate, Verdict
-from project.web import heads, parsing
+from project.web import heads
 from project.web.guard import REFUSALS_PER_S, Guard
-from project.web.markdown import MOST_CELLS, MOST_CHARS, MOST_LINES, rendered
 from project.web.pace import BURST_S
-from project.web.parsing import MOST_FIELD_BYTES, MOST_FIELDS, MOST_VALUES, PIECE_BYTES, fields_of, json_of
 from project.web.turns import ADDRESS, READ_S, SHARE, Turns
 from tests.conftest import LiveSite, eventually
 
@@ -415,111 +412,6 @@ def test_what_is_taken_apart_is_bounded_before(bound: heads.Bound) -> None:
     assert refused is not None
     assert refused.status == 431
     assert bound.shown in refused.message
-
-
-class Steps(Bit):
-    """A bit of a request that counts how often it gives way."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def stop(self, *, resting: bool) -> None:
-        assert not resting, "it has not left: nobody else of the same person comes in"
-
-    def go_on(self) -> None:
-        self.count += 1
-
-    def charge(self, used_s: float) -> None:
-        """Nobody counts time here."""
-
-
-@pytest.fixture
-def steps() -> Iterator[Steps]:
-    counted = Steps()
-    before = current_bit.set(counted)
-    yield counted
-    current_bit.reset(before)
-
-
-def test_long_form_is_taken_apart_in_pieces_and_others_go_first_in_between(steps: Steps) -> None:
-    assert fields_of(b"prompt=" + b"%41" * (PIECE_BYTES // 4)) == [("prompt", "A" * (PIECE_BYTES // 4))]
-    assert not steps.count, "a short one is no work"
-    long = "\u4f60" * (MOST_FIELD_BYTES // 9 - 1)
-    assert fields_of(b"prompt=" + b"%E4%BD%A0" * len(long)) == [("prompt", long)]
-    assert steps.count >= MOST_FIELD_BYTES // PIECE_BYTES
-    steps.count = 0
-    assert len(fields_of(b"&".join(b"a" * 1000 for _ in range(MOST_FIELDS)))) == MOST_FIELDS
-    assert steps.count >= MOST_FIELDS, "many short fields are long, too"
-
-
-@pytest.mark.parametrize("before", range(4))
-def test_no_sign_is_cut_in_two_between_pieces(before: int) -> None:
-    sent = b"x" * before + b"%E4%BD%A0+%f0%9f%98%80%2" * (PIECE_BYTES // 10)
-    assert fields_of(b"a=" + sent) == [("a", "x" * before + "\u4f60 \U0001f600%2" * (PIECE_BYTES // 10))]
-
-
-PLAIN = (
-    "100%",
-    "%",
-    "%%41",
-    "%4",
-    "%zz%41",
-    "a+b%2B",
-    "=&=",
-    "a&&b",
-    "a=b=c",
-    "%E4%BD%A0=\u4f60%26",
-    "&a=1;b=2&",
-    "%0D%0A",
-)
-
-
-@pytest.mark.parametrize("text", PLAIN)
-def test_forms_say_what_the_standard_library_says_they_do(text: str) -> None:
-    assert fields_of(text.encode()) == parse_qsl(text, keep_blank_values=True)
-
-
-def test_form_is_judged_before_it_is_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(fields_of(b"&".join(b"a=1" for _ in range(MOST_FIELDS)))) == MOST_FIELDS
-    monkeypatch.delattr(parsing, "_text")
-    for body in (b"&" * MOST_FIELDS, b"prompt=" + b"%41" * (MOST_FIELD_BYTES // 3), b"a" * (MOST_FIELD_BYTES + 1)):
-        with pytest.raises(TooLarge):
-            fields_of(body)
-
-
-@pytest.mark.parametrize("body", [b"a=%FF", b"a=\xff", b"%E4%BD=1", b"a=%ED%A0%80"])
-def test_form_that_is_no_text_is_refused(body: bytes) -> None:
-    with pytest.raises(FieldInvalid, match="UTF-8"):
-        fields_of(body)
-
-
-def test_json_is_judged_before_it_is_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert json_of(b'{"a": [1]}') == {"a": [1]}
-    assert len(json_of(b"[" + b"1, " * (MOST_VALUES - 1) + b"1]")) == MOST_VALUES
-    text = '"[{,' * MOST_VALUES + "\\"
-    assert json_of(json.dumps({"prompt": text}).encode()) == {"prompt": text}, "in a text they are no values"
-    with pytest.raises(ValueError):
-        json_of(b"[" * 10_000)
-    monkeypatch.delattr(parsing.json, "loads")
-    too_much = [sign.encode() * (MOST_VALUES + 1) for sign in ("[", "{", ",")]
-    too_much += [b'["\\\\' + b'",""' * (MOST_VALUES + 1), b"1" * 200_000, b'{"\\"":1' + b",1" * (MOST_VALUES + 1)]
-    for body in too_much:
-        with pytest.raises(TooLarge):
-            json_of(body)
-
-
-def test_markdown_gives_way_and_is_judged_before_it_is_rendered(steps: Steps) -> None:
-    for bomb in ("[", "*a ", "[a](", "<", "&#x", "~~a~~ "):
-        steps.count = 0
-        assert rendered((bomb * MOST_CHARS)[:MOST_CHARS]) is not None
-        assert steps.count > 100
-    steps.count = 0
-    assert rendered("a\n" * (MOST_LINES + 1)) is None
-    columns = 500
-    table = "|a" * columns + "\n" + "|-" * columns + "\n" + "b\n" * (MOST_CELLS // columns)
-    assert rendered(table) is None, "short rows are filled up"
-    assert not steps.count
-    assert rendered("- **a** `b`\n" * 10 + "\n|a|b|\n|-|-|\n|1|2|\n") is not None
 
 
 def test_stranger_says_little_before_it_registers(runtime: Runtime) -> None:

@@ -205,7 +205,7 @@ def test_few_hash_at_once_and_turns_are_fair() -> None:
     eventually(lambda: len(refused) == 29, what="one runs, two hundred wait, the rest is asked to come back")
     person = threading.Thread(target=ask, args=("person", "192.0.2.7"))
     person.start()
-    eventually(lambda: len(hasher._turns._waiting) == 2)
+    eventually(lambda: len(hasher._rotation._waiting) == 2)
     for _ in range(201 + 1):
         go_on.release()
     for thread in (*flood, person):

@@ -388,6 +388,20 @@ def test_finishing_does_not_stand_in_the_way_of_stopping(fake: FakeSite, serve: 
     assert fake.results() == {}
 
 
+def test_long_text_is_not_looked_through_sign_by_sign(
+    fake: FakeSite, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client's own look at it, in Python, took longer than everything else together."""
+    looked: list[int] = []
+    monkeypatch.setattr("websocket._abnf.validate_utf8", lambda text: looked.append(len(text)) or True)
+    prompts: list[str] = []
+    serve(lambda job: prompts.append(job.prompt) or "read")
+    fake.give("r1", "\u4f60\u597d" * 50_000)
+    eventually(lambda: "r1" in fake.results())
+    assert prompts == ["\u4f60\u597d" * 50_000]
+    assert not looked
+
+
 @one_of_trials
 def test_a_busy_handler_answers_pings() -> None:
     """Pure Python work, which holds the interpreter, through several ping intervals."""
