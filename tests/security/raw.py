@@ -6,6 +6,7 @@ import base64
 import os
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -134,10 +135,23 @@ class RawWebSocket:
 
 @contextmanager
 def growth_of(site: LiveSite) -> Iterator[list[int]]:
-    """How many bytes of memory the site has gained at the end of the block: ``[bytes]``."""
+    """How many bytes of memory the site has gained in the block, where it had the most: ``[bytes]`` at its end."""
     assert site.process
     process = psutil.Process(site.process.pid)
-    before = process.memory_info().rss
+    before = most = process.memory_info().rss
+    over = threading.Event()
+
+    def look() -> None:
+        nonlocal most
+        while not over.wait(0.005):
+            most = max(most, process.memory_info().rss)
+
+    looking = threading.Thread(target=look)
+    looking.start()
     gained: list[int] = []
-    yield gained
-    gained.append(process.memory_info().rss - before)
+    try:
+        yield gained
+    finally:
+        over.set()
+        looking.join()
+    gained.append(max(most, process.memory_info().rss) - before)

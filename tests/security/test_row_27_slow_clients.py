@@ -137,10 +137,11 @@ def test_line_without_an_end_does_not_fill_the_memory(site: LiveSite, start: byt
     with growth_of(site) as gained:
         with suppress(OSError):
             sock.sendall(start)
-            for _ in range(30 * 16):
+            for _ in range(128 * 16):
                 sock.sendall(endless)
         sock.close()
-    assert gained[0] < 20 * MB
+    # Of these a login's hash, made once the body is over, takes 32.
+    assert gained[0] < 60 * MB
     assert requests.get(f"{site.host}/healthz", timeout=60).status_code == 200
 
 
