@@ -134,8 +134,11 @@ class RawWebSocket:
 
 
 @contextmanager
-def growth_of(site: LiveSite) -> Iterator[list[int]]:
-    """How many bytes of memory the site has gained in the block, where it had the most: ``[bytes]`` at its end."""
+def growth_of(site: LiveSite, *, lasting: bool = False) -> Iterator[list[int]]:
+    """How many bytes of memory the site has gained in the block, where it had the most: ``[bytes]`` at its end.
+
+    ``lasting``: only what it has not given back.
+    """
     assert site.process
     process = psutil.Process(site.process.pid)
     before = most = process.memory_info().rss
@@ -154,4 +157,5 @@ def growth_of(site: LiveSite) -> Iterator[list[int]]:
     finally:
         over.set()
         looking.join()
-    gained.append(max(most, process.memory_info().rss) - before)
+    now = process.memory_info().rss
+    gained.append((now if lasting else max(most, now)) - before)

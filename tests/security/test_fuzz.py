@@ -79,7 +79,7 @@ def session(site: LiveSite) -> requests.Session:
 @pytest.fixture(autouse=True)
 def unharmed(site: LiveSite, space: str, session: requests.Session) -> Iterator[None]:
     """Whatever happened: the site answers, wrote down no failure of its own, and has not grown."""
-    with growth_of(site) as gained:
+    with growth_of(site, lasting=True) as gained:
         yield
     assert gained[0] < MOST_GROWTH
     assert requests.get(f"{site.host}/healthz", timeout=60).status_code == 200
