@@ -168,9 +168,12 @@ def one_of_trials(test: Callable[P, None]) -> Callable[P, None]:
 
 
 def lasting_port() -> int:
-    """A free port that stays free while its server is away: not one of those that the system hands out by itself."""
+    """A free port that stays free while its server is away: not one of those that the system hands out by itself,
+    nor one of another process of this run."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = range(20_000 + number, 32_000, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
     while True:
-        port = secrets.choice(range(20_000, 32_000))
+        port = secrets.choice(ports)
         with socket.socket() as tried, contextlib.suppress(OSError):
             tried.bind(("127.0.0.1", port))
             return port
