@@ -104,7 +104,7 @@ def test_send_is_refused_naming_the_field(api: Api, body: dict[str, Any], code: 
     assert (answer["success"], answer["code"], answer.get("field")) == (False, code, field)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', '{"method": NaN}', "{" * 100_000])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', '{"method": NaN}', "{" * 40_000])
 def test_send_without_an_object(api: Api, text: str) -> None:
     headers = {"Content-Type": "application/json"}
     answer = api.session.post(f"{api.site.host}/cfg/ipc/test/send", data=text, headers=headers)

@@ -172,7 +172,7 @@ def test_what_is_refused_says_what_and_why(chat: Chat) -> None:
     assert (stranger["success"], stranger["code"], stranger["error"]["code"]) == (False, *["login_required"] * 2)
     foreign = requests.post(address, json={}, headers={"Origin": "http://evil.example"}).json()
     assert foreign["error"]["code"] == "cross_origin"
-    for body in (b"{", b"[]", b'"x"', b"[" * 100_000):
+    for body in (b"{", b"[]", b'"x"', b"[" * 40_000):
         answer = chat.person.post(address, data=body, headers={"Content-Type": "application/json"})
         assert (answer.status_code, answer.json()["field"]) == (400, "body")
     plain = chat.person.post(address, data=json.dumps({"model": "Chat"}))
