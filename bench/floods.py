@@ -33,7 +33,7 @@ HARM_MS = 100.0
 """What others may have to wait for, by half of their requests."""
 LEAD_S = 0.3
 """A flood runs for so long before anybody measures."""
-SETTLED_S, QUIET_MS = 3.0, 30.0
+SETTLED_S, QUIET_MS = 1.5, 30.0
 LONGEST_S = 10.0
 """What takes longer is said to take for ever, so that no flood keeps the ones after it from being measured."""
 

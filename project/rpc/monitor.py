@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
@@ -21,6 +21,8 @@ WEEK_S: Final = 7 * DAY_S
 FRESH_S: Final = 2.0
 FRESH_PAST_S: Final = 60.0
 """Weeks change slowly, and reading one is dear."""
+PAGE: Final = 250
+"""Entries that are read at once: others wait for as long."""
 SLOW_STORE_MS: Final = 250.0
 
 
@@ -127,8 +129,13 @@ class Monitor:
         return tuple(sorted(found, key=lambda one: -one.at)[: search.limit])
 
     def export(self, search: Search, source: str, most: int) -> tuple[Call | Relayed, ...]:
-        """``recent`` for a file: more of it."""
-        return self.recent(replace(search, limit=most), source)
+        """``recent`` for a file: more of it, read page by page, so that others read in between."""
+        found: list[Call | Relayed] = []
+        if source != "relay":
+            found += _pages(self._store.calls.find, search, most)
+        if source != "rpc":
+            found += _pages(self._store.calls.relayed, search, most)
+        return tuple(sorted(found, key=lambda one: -one.at)[:most])
 
     def notices(self, window_s: float) -> tuple[NoticeCount, ...]:
         """How many notices were sent in the last ``window_s``, by kind and type."""
@@ -187,3 +194,14 @@ def totals(compared: Iterable[Compared]) -> tuple[int, int]:
 
 def _compared(now: Statistics, before: Statistics | None) -> Compared:
     return Compared(now, before, verdict(now, before))
+
+
+def _pages(read: Callable[[Search], Sequence[Call | Relayed]], search: Search, most: int) -> list[Call | Relayed]:
+    found: list[Call | Relayed] = []
+    while len(found) < most:
+        page = read(replace(search, limit=min(PAGE, most - len(found))))
+        found += page
+        if len(page) < PAGE:
+            break
+        search = replace(search, before=page[-1].seq)
+    return found

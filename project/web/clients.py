@@ -32,7 +32,7 @@ def process() -> Response:
         raise FieldInvalid("Send one file, CSV or XLSX, as the part named file", field="file")
     name = (chosen[0].filename or "")[:MOST_NAME_CHARS]
     # Thousands of rows are work for a thread, and for one at a time: each takes the interpreter from the loop.
-    with site.tables.turn(user.id):
+    with site.long_work.turn(user.id):
         checked = site.runtime.run_blocking(lambda: check(read_table(chosen[0].stream)))
     return jsonify(_answer(site.batches.settle(user, name, checked, safe=safe), safe))
 

@@ -187,4 +187,5 @@ def export(kind: str) -> Response:
     """The log as a file, by the same filters."""
     site = current_site()
     monitor: Monitor = site.console.monitor
-    return calls_file(kind, monitor.export(given.search(), given.source(), MOST_EXPORTED), space_names(site))
+    with site.long_work.turn(current_user().id):
+        return calls_file(kind, monitor.export(given.search(), given.source(), MOST_EXPORTED), space_names(site))

@@ -25,7 +25,7 @@ from project.storage.files import FileVault
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The use cases, the settings and the vault; ``tables``: whose uploaded table is read now."""
+    """The use cases, the settings and the vault; ``long_work``: whose is done now."""
 
     settings: Settings
     relay: Relay
@@ -38,7 +38,7 @@ class Site:
     clock: Clock
     retention: Retention
     batches: Batches
-    tables: Rotation
+    long_work: Rotation
 
 
 def current_site() -> Site:

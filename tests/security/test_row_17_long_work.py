@@ -180,7 +180,7 @@ def test_tables_are_read_one_at_a_time(application: Application, monkeypatch: py
     senders = [threading.Thread(target=send, daemon=True) for _ in range(4)]
     for sender in senders:
         sender.start()
-    tables = application.flask.extensions["spaces"].tables
+    tables = application.flask.extensions["spaces"].long_work
     eventually(lambda: sum(len(queue) for queue in tables._waiting.values()) == 3 or inside[1] > 1)
     go_on.set()
     for sender in senders:
