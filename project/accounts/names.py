@@ -32,11 +32,11 @@ def checked(username: str) -> str:
 
 
 def check_free(username: str, is_taken: Callable[[str], bool]) -> None:
-    """Raise UsernameTaken for a name somebody has, or that would be read as the name of somebody."""
+    """Raise UsernameTaken for a name somebody has, or that is read as somebody's, whichever has the foreign letters."""
     if is_taken(username):
         raise UsernameTaken(field="username")
-    alike = scripts.read_as(username)
-    if alike and is_taken(alike):
+    latin = scripts.read_as(username) or username
+    if any(map(is_taken, {latin, *scripts.spellings(latin)} - {username})):
         raise UsernameTaken("Everybody would read that name as somebody else's", field="username")
 
 

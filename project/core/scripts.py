@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
+from itertools import islice, product
 from typing import Final
 
 ALIKE: Final = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "COPTIC", "CHEROKEE")
@@ -17,7 +19,8 @@ AS_LATIN: Final = str.maketrans(
     "aeopcyxijsqwdhlAEOPCYXIJSQWBHKMThlovABEZHIKMNOPTYX",
 )
 """Letters of other alphabets, and what they are read as in Latin."""
-_WORD: Final = re.compile(r"[^\W\d_]+")
+_WORD: Final = re.compile(r"([^\W\d_]+)")
+MOST_SPELLINGS: Final = 64
 
 
 def mixed(name: str) -> str:
@@ -34,6 +37,33 @@ def read_as(name: str) -> str:
     return shown if shown != name and shown.isascii() else ""
 
 
+def spellings(latin: str) -> tuple[str, ...]:
+    """Other names that are read as this one: each word in the letters of any alphabet that has them all.
+
+    Of a name with very many such letters only the first ``MOST_SPELLINGS``.
+    """
+    options = [tuple(islice(_spelled(word), MOST_SPELLINGS)) for word in _WORD.split(latin)]
+    return tuple(islice(map("".join, product(*options)), 1, MOST_SPELLINGS))
+
+
+def _spelled(word: str) -> Iterator[str]:
+    yield word
+    for twins in _TWINS.values() if word else ():
+        yield from map("".join, product(*(twins.get(char, ()) for char in word)))
+
+
 def _alphabet(char: str) -> str:
     first = unicodedata.name(char, "").partition(" ")[0]
     return first if first in ALIKE else ""
+
+
+def _twins() -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for foreign, latin in AS_LATIN.items():
+        alphabet = found.setdefault(_alphabet(chr(foreign)), {})
+        alphabet[chr(int(latin))] = alphabet.get(chr(int(latin)), "") + chr(foreign)
+    return found
+
+
+_TWINS: Final = _twins()
+"""By alphabet: its letters that look like each Latin one."""

@@ -6,7 +6,7 @@ import pytest
 
 from project.accounts.audit import Origin
 from project.accounts.names import checked
-from project.core.scripts import AS_LATIN, mixed, read_as
+from project.core.scripts import AS_LATIN, MOST_SPELLINGS, mixed, read_as, spellings
 from project.core.spaces import parse_settings
 from project.errors import FieldInvalid, UsernameTaken
 from tests.security.conftest import PASSWORD, Bench
@@ -82,6 +82,31 @@ def test_name_of_one_alphabet_that_reads_as_somebodys_is_taken(bench: Bench) -> 
     with pytest.raises(UsernameTaken):
         bench.accounts.people.add(admin, alike, "user", Origin("192.0.2.1"))
     assert bench.accounts.register("\u0441\u043e\u0440\u0430\u0430", PASSWORD), "nobody reads that as somebody"
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ("\u0441\u043e\u0440\u0430", "copa"),
+        ("\u03bf\u03bf\u03bf", "\u043e\u043e\u043e"),
+        ("\u0441\u043e\u0440\u0430-12.ok", "copa-12.ok"),
+        ("copa.\u043e_\u04cf", "\u0441\u043e\u0440\u0430.o_l"),
+        ("\u04ba\u043e\u04bb\u0430", "hoha"),
+    ],
+    ids=ascii,
+)
+def test_whichever_of_two_names_that_read_alike_was_first(bench: Bench, first: str, then: str) -> None:
+    bench.accounts.register(first, PASSWORD)
+    with pytest.raises(UsernameTaken, match="somebody else"):
+        bench.accounts.register(then, PASSWORD)
+
+
+def test_spellings_of_a_name_are_few_and_read_as_it() -> None:
+    assert spellings("ming") == spellings("\u674e\u660e") == ()
+    for name in ("h" * 64, "-".join("o" * 32)):
+        found = spellings(name)
+        assert 0 < len(found) < MOST_SPELLINGS
+        assert {read_as(other) for other in found} == {name}
 
 
 def test_letters_that_look_alike_are_of_other_alphabets() -> None:
