@@ -91,6 +91,9 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("any machine")
 # Hundreds of processes are started here: none is to compile the project anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that runs tests in the background has them ignore Ctrl+C, and with them whatever they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Workers keep results in the user's home unless told otherwise: those of the tests stay out of it.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="state-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
