@@ -7,7 +7,7 @@ import re
 from dataclasses import asdict
 from urllib.parse import urlsplit
 
-from flask import Blueprint, current_app, jsonify, make_response, redirect, render_template, request
+from flask import Blueprint, current_app, jsonify, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
@@ -34,12 +34,21 @@ def index() -> Response:
     if wants_json():
         response = jsonify(success=True, spaces=[view.as_dict() | {"name": space.name} for space, view in views])
     else:
+        # Those that answer now come first.
+        views.sort(key=lambda entry: not entry[1].connected)
         cards = [(space, view, cover_of(space)) for space, view in views]
         response = make_response(render_template("index.html", cards=cards))
     # The same address has two faces: neither may be shown for the other from a cache.
     response.headers["Cache-Control"] = "no-store"
     response.vary.add("Accept")
     return response
+
+
+@blueprint.get("/favicon.ico")
+@policy("public")
+def icon() -> Response:
+    """The site's icon, where a browser shows an answer that names none."""
+    return redirect(url_for("static", filename="favicon.svg"), 301)
 
 
 @blueprint.get("/ai_project/<space_id>")

@@ -35,3 +35,7 @@ def test_a_phone_shows_all_of_it(open_page: OpenPage, tmp_path: Path, theme: str
     expect(table).to_be_visible()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Response time as a table"
+    # On paper it is dark on white, whatever the screen was, and the lines' keys keep their colours.
+    page.emulate_media(media="print")
+    assert page.locator(".short").evaluate("each => getComputedStyle(each).color") == "rgb(27, 35, 48)"
+    assert page.locator(".key").first.evaluate("each => getComputedStyle(each).printColorAdjust") == "exact"

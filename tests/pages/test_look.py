@@ -127,6 +127,16 @@ def test_theme_is_switched_and_kept(site: LiveSite, open_page: OpenPage) -> None
     assert page.evaluate("document.documentElement.dataset.bsTheme") == "dark"
 
 
+def test_dark_pages_are_printed_dark_on_white(site: LiveSite, open_page: OpenPage, addresses: dict[str, str]) -> None:
+    page = open_page(theme="dark")
+    log_in(page, site, "admin", "admin123")
+    page.goto(site.host + addresses["request 0"])
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(29, 36, 35)"
+    assert page.locator(".bar").is_hidden()
+    assert problems(page) == []
+
+
 def test_language_is_switched_and_kept(site: LiveSite, open_page: OpenPage) -> None:
     page = open_page("en-US")
     page.goto(f"{site.host}/register?next=/requests")

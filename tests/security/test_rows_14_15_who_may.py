@@ -120,6 +120,7 @@ def test_table_is_whole() -> None:
     # What strangers may do is a short list, so that an addition is noticed.
     assert public == {
         "GET /",
+        "GET /favicon.ico",
         "GET /healthz",
         "GET /login",
         "GET /login/code",

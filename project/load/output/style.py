@@ -7,7 +7,8 @@ from typing import Final
 STYLE: Final = """
 :root{color-scheme:light dark;--ink:#1b2330;--soft:#566172;--paper:#fff;--panel:#f4f6f9;--rule:#d9dee6;--over:#fff;
 --a:#1f6feb;--b:#b35900;--c:#8250df;--d:#c62828;--e:#4d5967;--good:#1a7f37;--warning:#8a5d00;--critical:#c62828}
-@media(prefers-color-scheme:dark){:root{--ink:#e6eaf0;--soft:#a3aebc;--paper:#12161c;--panel:#1b212a;--rule:#323b47;
+@media screen and (prefers-color-scheme:dark){
+:root{--ink:#e6eaf0;--soft:#a3aebc;--paper:#12161c;--panel:#1b212a;--rule:#323b47;
 --over:#2a323d;--a:#6cb0ff;--b:#f0a050;--c:#c4a1ff;--d:#ff7b72;--e:#8b98a8;
 --good:#56d364;--warning:#e3b341;--critical:#ff7b72}}
 *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);
@@ -63,5 +64,7 @@ border:1px solid var(--rule);border-radius:6px;white-space:nowrap;pointer-events
 details{margin-top:8px}summary{color:var(--soft);cursor:pointer;font-size:.9rem}
 .stages{display:flex;gap:2px;height:26px;margin:10px 0;border-radius:6px;overflow:hidden}
 .part{flex-basis:0;min-width:3px}
-@media print{body{background:#fff;color:#000}section{break-inside:avoid}details,.moment{display:none}}
+@media print{:root{color-scheme:light}body{background:#fff;color:#000}
+section{break-inside:avoid}details,.moment{display:none}
+.key,.part{print-color-adjust:exact}}
 """
