@@ -24,7 +24,11 @@
     const own = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
     if (!own || !shown(element) || element.matches(":disabled, :disabled *, fieldset:disabled *, .cover *, option")) continue;
     const style = getComputedStyle(element);
-    const [ink, ground] = [luminance(parts(style.color)), luminance(paper(element))];
+    let seen = 1; // how much of the letters' colour is left of what they and what they stand in let through
+    for (let at = element; at; at = at.parentElement) seen *= Number(getComputedStyle(at).opacity);
+    const behind = paper(element);
+    const letters = parts(style.color).slice(0, 3).map((value, at) => seen * value + (1 - seen) * behind[at]);
+    const [ink, ground] = [luminance(letters), luminance(behind)];
     const ratio = (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05);
     const size = parseFloat(style.fontSize);
     const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);

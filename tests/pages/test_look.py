@@ -57,8 +57,10 @@ def served(site: LiveSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     session = site.login()
     for prompt in ("fail, please", "answer " * 60):
         site.status(session, site.submit(session, space_id, prompt=prompt)["request_id"], wait=20)
-    for prompt in ("hold", "x" * 300):
-        site.submit(session, space_id, prompt=prompt)
+    for prompt in ("hold", "cancelled", "x" * 300):
+        made = site.submit(session, space_id, prompt=prompt)
+        if prompt == "cancelled":
+            assert session.post(f"{site.host}/websockets/cancel/{made['request_id']}").ok
     yield space_id
     worker.end()
 
