@@ -171,12 +171,14 @@ async def _once(port: int, ask: Ask, path: str, cookie: str, connection: list[Li
             writer.write(ask.then)
             with suppress(TimeoutError):
                 await asyncio.wait_for(reader.read(), ask.hold_s)
+        elif told.get("transfer-encoding") == "chunked":
+            await reader.readuntil(b"\r\n0\r\n\r\n")
         elif "content-length" in told:
             await reader.readexactly(int(told["content-length"]))
         if ask.hold_s or told.get("connection", "").lower() == "close":
             raise ConnectionResetError(raw[9:12])
         return raw[9:12]
-    except (OSError, asyncio.IncompleteReadError) as error:
+    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         connection.clear()
         writer.close()
         return str(error) if isinstance(error, ConnectionResetError) and str(error).isdigit() else "closed"

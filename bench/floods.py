@@ -212,7 +212,7 @@ async def floods(seconds: float, only: str, *, unlimited: bool) -> None:
 async def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=1.0, help="length of each flood")
+    parser.add_argument("--seconds", type=float, default=0.8, help="length of each flood")
     parser.add_argument("--only", default="", help="floods whose name has this in it")
     parser.add_argument("--unlimited", action="store_true", help="without bounds on the pace and the quotas")
     options = parser.parse_args()
