@@ -22,6 +22,7 @@ from client import Client
 
 ROOT = Path(__file__).resolve().parent.parent
 Call = Callable[[Client], Awaitable[None]]
+ROUNDS = 7
 
 
 def start(*command: str, environment: dict[str, str] | None = None) -> tuple[subprocess.Popen[str], int]:
@@ -62,6 +63,11 @@ def show(name: str, rate: float, times: list[float], hello: float) -> None:
     print(f"  {name:<38}{rate:>9.0f}/s{cuts[49]:>9.1f} ms{cuts[98]:>9.1f} ms{rate / hello:>9.2f}", flush=True)
 
 
+async def health(client: Client) -> None:
+    """The least that the site answers."""
+    await client.call("GET", "/healthz")
+
+
 async def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -90,9 +96,6 @@ async def main() -> None:
             worker = subprocess.Popen(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
             await connected(port, space)
             own = [Client(port) for _ in range(50)]
-
-            async def health(client: Client) -> None:
-                await client.call("GET", "/healthz")
 
             own_rate, times = await measure(own, health, options.seconds)
             show("the site's /healthz, 50 connections", own_rate, times, hello_rate)
@@ -143,6 +146,21 @@ async def relay(port: int, space: str, hello: float, seconds: float) -> None:
         for users in (1, 10, 100):
             rate, times = await measure(clients[:users], call, seconds)
             show(f"relay, {users} users {name}", rate, times, hello)
+    await in_turn(clients, waiting, seconds / 2)
+
+
+async def in_turn(clients: list[Client], waiting: Call, seconds: float) -> None:
+    """The ratio once more, each relay rate beside a hello of the same moment: machines change their speed."""
+    ratios = []
+    for _ in range(ROUNDS):
+        hello, _ = await measure(clients[:50], health, seconds / 2)
+        rate, _ = await measure(clients, waiting, seconds)
+        ratios.append(rate / hello)
+    print(
+        f"  100 users waiting to the hello beside them, {ROUNDS} times in turn: median ratio "
+        f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+        flush=True,
+    )
 
 
 async def restart(
