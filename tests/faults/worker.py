@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from project.worker import Job, Worker
+from project.worker.errors import RegistrationRefused
 
 
 def main() -> None:
@@ -39,7 +40,16 @@ def main() -> None:
         return {"text_output": job.prompt, "lease": job.lease_id}
 
     state = Path(log).with_suffix(f".{name}")
-    Worker(handle, host=host, space=space, capacity=4, state_dir=state).run()
+    while True:
+        try:
+            return Worker(handle, host=host, space=space, capacity=4, state_dir=state).run()
+        except RegistrationRefused as refused:
+            if refused.code != "space_occupied":
+                raise
+            # The place of one that was killed together with its node is free once that is seen. Until then whoever
+            # keeps a worker running starts it again and again.
+            print(refused, flush=True)
+            time.sleep(0.5)
 
 
 if __name__ == "__main__":
