@@ -72,7 +72,7 @@ async def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each measurement")
-    parser.add_argument("--capacity", type=int, default=32, help="requests the worker keeps at hand")
+    parser.add_argument("--capacity", type=int, default=100, help="requests the worker keeps at hand")
     parser.add_argument("--queued", type=int, default=10_000, help="requests to queue for the restart test")
     options = parser.parse_args()
     hello, port = start("bench/hello.py", "0")
@@ -84,6 +84,7 @@ async def main() -> None:
     await measure(clients, greet, 1)
     hello_rate, times = await measure(clients, greet, options.seconds)
     hello.terminate()
+    print(f"  the worker keeps {options.capacity} requests at hand")
     print(f"  {'':<38}{'rate':>11}{'p50':>12}{'p99':>12}{'ratio':>9}")
     show("a bare Flask hello, 50 connections", hello_rate, times, hello_rate)
     with tempfile.TemporaryDirectory() as folder:
