@@ -44,7 +44,7 @@ def main() -> None:
         try:
             return Worker(handle, host=host, space=space, capacity=4, state_dir=state).run()
         except RegistrationRefused as refused:
-            if refused.code != "space_occupied":
+            if refused.reason != "space_occupied":
                 raise
             # The place of one that was killed together with its node is free once that is seen. Until then whoever
             # keeps a worker running starts it again and again.
