@@ -235,10 +235,15 @@ def test_who_used_much_sits_out_while_others_go_on(runtime: Runtime) -> None:
     assert order == ["modest", "greedy"]
 
 
-def test_who_is_alone_may_use_more_of_a_round(runtime: Runtime) -> None:
+def held_back(runtime: Runtime) -> tuple[Shares, list[Callable[[], None]]]:
+    """Shares whose rounds do not begin by themselves, and the rounds."""
     rounds: list[Callable[[], None]] = []
     held = Runtime("threading", rounds.append, runtime._start_native, runtime._run_blocking, threading.Event)
-    shares = Shares(held)
+    return Shares(held), rounds
+
+
+def test_who_is_alone_may_use_more_of_a_round(runtime: Runtime) -> None:
+    shares, rounds = held_back(runtime)
     line, other = shares.line("a"), shares.line("b")
     shares.enter(line)
     shares.begin(line)
@@ -259,9 +264,7 @@ def test_who_was_there_a_moment_ago_is_somebody_else(runtime: Runtime, monkeypat
     """A person whose request waits for its result has nothing under way, and is not gone."""
     now = [100.0]
     monkeypatch.setattr("project.shares.time", SimpleNamespace(monotonic=lambda: now[0]))
-    rounds: list[Callable[[], None]] = []
-    held = Runtime("threading", rounds.append, runtime._start_native, runtime._run_blocking, threading.Event)
-    shares = Shares(held)
+    shares, rounds = held_back(runtime)
     busy, other = shares.line("a"), shares.line("b")
     shares.enter(other)
     shares.leave(other)

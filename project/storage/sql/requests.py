@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from project.core import leases, moves
 from project.core.leases import Verdict
 from project.core.model import Request, StoredFile, Transition
-from project.core.states import OPEN, Status
+from project.core.states import Status
 from project.runtime import Completion
 from project.storage.port import (
     Claim,
@@ -36,11 +36,12 @@ T = TypeVar("T")
 _T = schema.requests
 _QUEUED = _T.c.status == Status.QUEUED.value
 _PROCESSING = _T.c.status == Status.PROCESSING.value
-_OPEN = sa.or_(*(_T.c.status == status.value for status in sorted(OPEN)))
 
 # Statements of the hot path are built once: building one costs more than running it.
 _SIZES = Prepared(
-    sa.select(_T.c.space_id, sa.func.count()).where(_OPEN, among(_T.c.space_id, "spaces")).group_by(_T.c.space_id)
+    sa.select(_T.c.space_id, sa.func.count())
+    .where(rows.IS_OPEN, among(_T.c.space_id, "spaces"))
+    .group_by(_T.c.space_id)
 )
 _NEXT_OPEN = (
     rows.REQUEST.where(_QUEUED, _T.c.space_id == sa.bindparam("space"))
@@ -186,16 +187,16 @@ def _release(connection: sa.Connection, connection_id: str, *, now: float, **how
 def _expire(connection: sa.Connection, now: float, limit: int) -> tuple[Request, ...]:
     run_over = (_T.c.started_at.is_not(None)) & (now >= _T.c.started_at + _T.c.run_timeout_s)
     queue_over = (_T.c.started_at.is_(None)) & (_T.c.queue_deadline <= now)
-    due = (_PROCESSING & (run_over | (_T.c.lease_until <= now))) | (_OPEN & queue_over)
+    due = (_PROCESSING & (run_over | (_T.c.lease_until <= now))) | (rows.IS_OPEN & queue_over)
     # What another node is changing just now is not overdue, or is that node's to move.
-    found = rows.locked(connection, _OPEN, due, limit=limit, skip=True)
+    found = rows.locked(connection, rows.IS_OPEN, due, limit=limit, skip=True)
     pairs = [(request, moves.expired(request, now=now)) for request in found]
     return _save(connection, [(a, b) for a, b in pairs if a is not b], now)
 
 
 def cancel_open(connection: sa.Connection, where: Any, *, now: float, code: str) -> tuple[Request, ...]:
     """End every open request that ``where`` selects; the requests as they were before."""
-    before = rows.locked(connection, _OPEN, where)
+    before = rows.locked(connection, rows.IS_OPEN, where)
     _save(connection, [(r, moves.ended(r, status=Status.CANCELLED, code=code, now=now)) for r in before], now)
     return tuple(before)
 

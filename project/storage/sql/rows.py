@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from project.core.model import Request, StoredFile, Transition
-from project.core.states import Status
+from project.core.states import OPEN, Status
 from project.storage.sql import schema
 from project.storage.sql.among import among
 from project.storage.sql.prepared import Prepared
@@ -43,6 +43,7 @@ _MUTABLE = tuple(
 _PREFIX = "new_"
 _NEW = tuple(f"{_PREFIX}{name}" for name in _MUTABLE)
 _mutable = attrgetter(*_MUTABLE)
+IS_OPEN = sa.or_(*(schema.requests.c.status == status.value for status in sorted(OPEN)))
 REQUEST = sa.select(*(schema.requests.c[name] for name in _REQUEST_FIELDS))
 # Statements of the hot path are built once: building one costs more than running it.
 # All at once, for each statement is a way to the server and back; and in one order everywhere, so that two nodes do not

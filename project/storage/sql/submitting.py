@@ -13,7 +13,7 @@ from project.core.model import Request
 from project.core.ordering import Line, turn_of
 from project.core.quotas import Usage
 from project.core.records import changed
-from project.core.states import OPEN, Status
+from project.core.states import Status
 from project.errors import AlreadyRetried, SpaceNotFound
 from project.storage.port import Kept, Submit, Submitted
 from project.storage.sql import keys, rows, schema
@@ -22,14 +22,13 @@ from project.storage.sql.usage import usage_of
 
 _T = schema.requests
 _QUEUED = _T.c.status == Status.QUEUED.value
-_OPEN = sa.or_(*(_T.c.status == status.value for status in sorted(OPEN)))
 _OF_SPACES = _T.c.space_id.in_(sa.bindparam("spaces", expanding=True))
 _FRESH = sa.and_(_T.c.attempt == 0, _T.c.lease_id.is_(None))
 
 # Statements of the hot path are built once: building one costs more than running it.
 _LINE = Prepared(
     sa.select(_T.c.status, sa.func.count(), sa.func.max(_T.c.turn))
-    .where(_OPEN, _T.c.space_id == sa.bindparam("space"))
+    .where(rows.IS_OPEN, _T.c.space_id == sa.bindparam("space"))
     .group_by(_T.c.status)
 )
 _FIRST_TURNS = (

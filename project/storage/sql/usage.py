@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from project.core.quotas import WINDOW_S, Usage
-from project.core.states import OPEN
 from project.storage.port import Submit
-from project.storage.sql import schema
+from project.storage.sql import rows, schema
 
 _T, _F, _U = schema.requests, schema.files, schema.users
 
@@ -35,8 +34,7 @@ def usage_of(connection: sa.Connection, commands: Sequence[Submit]) -> dict[str,
             .group_by(_T.c.user_id)
         )
     }
-    is_open = sa.or_(*(_T.c.status == status.value for status in sorted(OPEN)))
-    waiting = sa.select(_T.c.user_id, sa.func.count()).where(mine, is_open).group_by(_T.c.user_id)
+    waiting = sa.select(_T.c.user_id, sa.func.count()).where(mine, rows.IS_OPEN).group_by(_T.c.user_id)
     kept = (
         sa.select(_T.c.user_id, sa.func.sum(_F.c.size_bytes))
         .join(_F, _F.c.request_id == _T.c.id)
