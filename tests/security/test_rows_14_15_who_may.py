@@ -19,7 +19,7 @@ from flask import Flask
 from project.app import create_app
 from project.config import Settings
 from project.core.policies import EVENT_POLICIES, ROUTE_POLICIES, policy
-from project.load.records import ClientRecords, as_csv
+from project.load.client_records import ClientRecords, as_csv
 from project.sockets.policy import EventNamespace, check_event_policies
 from project.web.policy import check_policies
 from tests.conftest import LiveSite, Process

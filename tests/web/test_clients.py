@@ -12,7 +12,7 @@ import openpyxl
 import pytest
 import requests
 
-from project.load.records import ClientRecords, as_csv
+from project.load.client_records import ClientRecords, as_csv
 from project.wire.clients import CITIES, FIELDS, PROVINCES, problems
 from tests.conftest import LiveSite
 
@@ -54,7 +54,7 @@ def test_cities_agree_with_their_provinces() -> None:
     ],
 )
 def test_a_wrong_value_is_named(field: str, value: str) -> None:
-    record = next(ClientRecords()) | {field: value}
+    record = ClientRecords().next() | {field: value}
     assert list(problems(record)) == [field]
 
 
@@ -64,8 +64,8 @@ def test_a_wrong_value_is_named(field: str, value: str) -> None:
 )
 def test_parts_that_do_not_agree_are_named(change: dict[str, str], field: str) -> None:
     toronto = {"city": "Toronto", "province": "ON", "postal_code": "M5V 1A1", "phone": "416-555-0100"}
-    assert problems(next(ClientRecords()) | toronto) == {}
-    assert list(problems(next(ClientRecords()) | toronto | change)) == [field]
+    assert problems(ClientRecords().next() | toronto) == {}
+    assert list(problems(ClientRecords().next() | toronto | change)) == [field]
 
 
 def upload(site: LiveSite, session: requests.Session, body: bytes, **more: Any) -> requests.Response:
@@ -156,7 +156,7 @@ def broken_zip() -> bytes:
         (b"\xff\xfe\x00\x01", "file"),
         (b'client_id,"a\n', "file"),
         (broken_zip(), "file"),
-        (as_csv([next(ClientRecords()) | {"email": "x"}]), "email"),
+        (as_csv([ClientRecords().next() | {"email": "x"}]), "email"),
     ],
     ids=["empty", "columns missing", "heading only", "not a table", "open quote", "broken archive", "no good row"],
 )
