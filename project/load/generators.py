@@ -7,6 +7,7 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from project.load.errors import BadUsage
@@ -32,6 +33,17 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 QUERIES: Final = ("agent_status", "system_metrics", "world_state", "active_agents", "event_history")
 METRICS: Final = ("cpu_usage", "memory_usage", "message_rate", "agent_count", "response_time", "error_rate")
+
+
+@cache
+def _vocabulary() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """First names and words to choose from: made once, or a thousand users would cost a second of the run."""
+    # Here, because its tables of names take longer to load than most commands need in all.
+    from faker import Faker
+
+    faker = Faker("en_US")
+    faker.seed_instance(0)
+    return tuple(faker.first_name() for _ in range(500)), tuple(faker.word() for _ in range(500))
 
 
 class MessageGenerator(ABC):
@@ -99,11 +111,7 @@ class CommandMessageGenerator(MessageGenerator):
 
     def __init__(self, seed: int | None = None, clock: Callable[[], float] = time.time):
         super().__init__(seed, clock)
-        # Here, because its tables of names take longer to load than most commands need in all.
-        from faker import Faker
-
-        self._faker = Faker("en_US")
-        self._faker.seed_instance(self.seed)
+        self._names, self._words = _vocabulary()
 
     def generate(self) -> Message:
         """``{type: agent_command, data: {command, agent_id, params}}``."""
@@ -117,7 +125,7 @@ class CommandMessageGenerator(MessageGenerator):
             return self.random.randint(0, 100)
         if name == "speed":
             return round(self.random.uniform(0.1, 2.0), 2)
-        return self._faker.first_name() if name == "name" else self._faker.word()
+        return self.random.choice(self._names if name == "name" else self._words)
 
 
 class QueryMessageGenerator(MessageGenerator):

@@ -22,6 +22,8 @@ def source_of(
 
     ``profiles`` gives the users' kinds where the scenario has different ones. Raises BadUsage.
     """
+    if word in GENERATORS:
+        GENERATORS[word](seed)  # what is loaded but once is loaded here, and not while the first call waits
     if word == "ping":
         return lambda number: fixed(size_bytes)
     if word == "realistic":

@@ -126,6 +126,20 @@ def test_a_server_that_dies_ends_the_run_and_what_was_measured_is_kept(load: Loa
 
 
 @one_of_trials
+def test_debug_tells_what_connections_do_and_not_how_a_library_loads(load: Load, calibration: Start) -> None:
+    server = calibration()
+    command = load("steady", "--url", server.ws, "--clients", "2", "--rate", "50", "--duration", "60",
+                   "--give-up", "0.2", "--debug")  # fmt: skip
+    command.process.until(lambda: command.told().get("done", 0) > 20, what="20 calls are done")
+    server.process.signal(signal.SIGKILL)
+    assert command.wait(60) == 4
+    said = command.process.output
+    assert re.search(r"user 0: connected in [\d.]+ ms", said)
+    assert re.search(r"connection \S+ lost \(close code \d+\)", said)
+    assert re.search(r"user \d: cannot connect \(connection_refused\)", said)
+    assert "faker" not in said
+
+
 def test_a_server_that_comes_back_does_not_end_the_run(load: Load, calibration: Start) -> None:
     server = calibration("--port", str(lasting_port()))
     command = load("load", "--url", server.ws, "--users", "3", "--think", "0.02", "--duration", "4", *QUICK)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from project.load.engine.waits import backoff
 from project.load.errors import CallFailed
 from project.load.targets.base import failure_of
 from project.load.targets.messages import number_in
+
+log = logging.getLogger(__name__)
 
 Listener = Callable[[Any], None]
 _DATA = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
@@ -254,5 +257,6 @@ class WebSocketClient:
             listener(body)
 
     def _enter(self, state: ConnectionState) -> None:
+        log.debug("%s: %s", self.client_id, state.value)
         self.history.append((time.time(), state))
         del self.history[:-1000]

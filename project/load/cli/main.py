@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.logging import RichHandler
 
 from project.load.cli.export import WRITERS, export
 from project.load.cli.monitor import monitor_command
@@ -74,12 +75,21 @@ def _callback(scenario: Scenario) -> Callable[..., None]:
     names = {option.name for option in scenario.options}
 
     def run(**given: Any) -> None:
+        console = Console(highlight=False, soft_wrap=True)
         if given["debug"]:
-            logging.basicConfig(level=logging.DEBUG)
+            _log_to(console)
         own = {name: value for name, value in given.items() if name in names}
-        sys.exit(play(_order(scenario, own, given), Console(highlight=False, soft_wrap=True)))
+        sys.exit(play(_order(scenario, own, given), console))
 
     return run
+
+
+def _log_to(console: Console) -> None:
+    """Log all there is: above the live view in a terminal, otherwise to stderr."""
+    handler = RichHandler(console=console, show_path=False) if console.is_terminal else logging.StreamHandler()
+    shape = "%(message)s" if console.is_terminal else "%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.DEBUG, handlers=[handler], format=shape, datefmt="%H:%M:%S")
+    logging.getLogger("faker").setLevel(logging.INFO)  # it tells the loading of fifty of its own parts
 
 
 def _relay(given: dict[str, Any]) -> RelayOptions | None:

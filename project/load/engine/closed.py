@@ -131,7 +131,7 @@ class ClosedDriver:
         shared = state.plan.think_of(number) >= LONG_THINK_S
         for pause in backoff(chance):
             try:
-                session = await state.target.session(number, shared=shared)
+                session = await state.session(number, shared=shared)
             except CallFailed:
                 state.connection_failed(now_us())
                 if await stopped_within(state.stopping, pause) or number >= self._wanted:

@@ -10,12 +10,12 @@ import random
 
 from project.load.core.arrivals import arrivals
 from project.load.engine.clock import now_us
+from project.load.engine.connecting import open_all
 from project.load.engine.state import State
 from project.load.engine.waits import backoff, stopped_within
 from project.load.errors import CallFailed
 from project.load.targets.base import Answer, Session
 
-CONNECTING_AT_ONCE = 100
 MOST_BEHIND_S = 1.0
 """How far past its end a schedule that could not be kept is still followed."""
 
@@ -31,21 +31,7 @@ class OpenDriver:
 
     async def prepare(self) -> None:
         """Open the connections before the clock starts; some may fail, not all. Raises CallFailed."""
-        gate = asyncio.Semaphore(CONNECTING_AT_ONCE)
-        problems: list[CallFailed] = []
-
-        async def one(number: int) -> None:
-            async with gate:
-                if self._state.stopping.is_set():
-                    return
-                try:
-                    self._sessions[number] = await self._state.target.session(number, shared=True)
-                except CallFailed as error:
-                    problems.append(error)
-
-        await asyncio.gather(*(one(number) for number in range(len(self._sessions))))
-        if len(problems) == len(self._sessions):
-            raise problems[0]
+        self._sessions = await open_all(self._state, len(self._sessions))
 
     async def drive(self) -> None:
         """Start every call at its time; return when the profile is over or the run is stopped."""
@@ -114,7 +100,7 @@ class OpenDriver:
                 if await stopped_within(state.stopping, pause):
                     return
                 try:
-                    self._sessions[number] = await state.target.session(number, shared=True)
+                    self._sessions[number] = await state.session(number, shared=True)
                 except CallFailed:
                     state.connection_failed(now_us())
                     continue

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from project.load.core.plan import Plan
 from project.load.core.recorder import Recorder
 from project.load.engine.clock import Sleeper, now_us
-from project.load.targets.base import CONNECTION_FAILURES, Answer, Target
+from project.load.errors import CallFailed
+from project.load.targets.base import CONNECTION_FAILURES, Answer, Session, Target
+
+log = logging.getLogger(__name__)
 
 Sink = Callable[[int, int, int, Answer], None]
 """Takes every call: meant to start, sent, ended (µs of the run's clock), and its answer."""
@@ -47,6 +51,17 @@ class State:
         self.recorder.counts.planned += 1
         return True
 
+    async def session(self, number: int, *, shared: bool) -> Session:
+        """One more session of the target. Raises CallFailed."""
+        began_us = now_us()
+        try:
+            session = await self.target.session(number, shared=shared)
+        except CallFailed as error:
+            log.debug("user %d: cannot connect (%s): %s", number, error.kind, error.message)
+            raise
+        log.debug("user %d: connected in %.1f ms", number, (now_us() - began_us) / 1000)
+        return session
+
     def ended(self, intended_us: int, sent_us: int, done_us: int, answer: Answer) -> None:
         """Take one call's end."""
         self.recorder.ended(intended_us, sent_us, done_us, answer.failure, answer.endpoint)
@@ -55,6 +70,8 @@ class State:
                 self.recorder.observe(metric, took_us)
         for sink in self.sinks:
             sink(intended_us, sent_us, done_us, answer)
+        if answer.failure:
+            log.debug("%s failed (%s) %s", answer.endpoint or "a call", answer.failure, answer.message)
         if answer.failure and answer.failure in CONNECTION_FAILURES:
             self.connection_failed(done_us)
         else:

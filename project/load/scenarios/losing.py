@@ -12,6 +12,7 @@ from project.load.core.plan import Plan
 from project.load.core.record import RunRecord
 from project.load.core.recorder import Recorder
 from project.load.engine.clock import now_us
+from project.load.engine.connecting import open_all
 from project.load.engine.state import State
 from project.load.engine.waits import backoff, stopped_within
 from project.load.errors import BadUsage, CallFailed, TargetUnreachable
@@ -36,20 +37,8 @@ class StormDriver:
         self._chance = random.Random(self.state.plan.seed)
 
     async def prepare(self) -> None:
-        """Open every connection, a hundred at once. Raises CallFailed when none can be opened."""
-        gate = asyncio.Semaphore(100)
-        problems: list[CallFailed] = []
-
-        async def one(number: int) -> None:
-            async with gate:
-                try:
-                    self._sessions[number] = await self.state.target.session(number, shared=True)
-                except CallFailed as error:
-                    problems.append(error)
-
-        await asyncio.gather(*(one(number) for number in range(self.clients)))
-        if len(problems) == self.clients:
-            raise problems[0]
+        """Open every connection. Raises CallFailed when none can be opened."""
+        self._sessions = await open_all(self.state, self.clients)
 
     async def drive(self) -> None:
         """Storm after storm."""
@@ -85,7 +74,7 @@ class StormDriver:
         try:
             for pause_s in backoff(self._chance):
                 try:
-                    self._sessions[place] = await state.target.session(place, shared=True)
+                    self._sessions[place] = await state.session(place, shared=True)
                 except CallFailed as error:
                     failure = error.kind
                 else:

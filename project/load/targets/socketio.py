@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,8 @@ from project.load.engine.clock import now_us
 from project.load.errors import BadUsage, CallFailed, TargetUnreachable
 from project.load.targets.base import Answer, failure_of
 from project.load.targets.messages import Source
+
+log = logging.getLogger(__name__)
 
 
 class SocketIOSession:
@@ -83,9 +86,10 @@ class SocketIOSession:
     async def _pushed(self, event: str, *_data: Any) -> None:
         self._ledger.received(None)
 
-    async def _disconnected(self, *_reason: object) -> None:
+    async def _disconnected(self, *reason: object) -> None:
         if not self._closing:
             self._counts.connections_lost += 1
+            log.debug("connection %s lost %s", self._prefix.rstrip("-"), reason)
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)

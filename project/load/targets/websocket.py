@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from project.load.engine.clock import now_us
 from project.load.errors import BadUsage, CallFailed, TargetUnreachable
 from project.load.targets.base import Answer, failure_of
 from project.load.targets.messages import Matching, Source, Texts, correlation_of
+
+log = logging.getLogger(__name__)
 
 _DATA = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 _MOST_BYTES = 64 * 1024 * 1024
@@ -160,6 +163,7 @@ class WebSocketSession:
         """The connection is gone; counted once, and not when we wanted it."""
         if not self._broken and not self._closing:
             self._counts.connections_lost += 1
+            log.debug("connection %s lost (close code %s)", self._prefix.rstrip("-"), self._socket.close_code)
         self._broken = True
 
     async def close(self) -> None:
