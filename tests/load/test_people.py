@@ -60,7 +60,7 @@ def test_played_workers_refuse_a_space_in_which_people_wait(
     site.submit(person, space_id, prompt="a person's")
     command = load("load", "--url", site.host, "--space", space_id, "--requests", "1", "--workers", "1")
     assert command.wait() == 7
-    assert "1 requests wait in 'Load people'" in command.process.output
+    assert "In 'Load people' requests wait (1)" in command.process.output
     assert command.process.output.count("\n") == 1
     assert rows(site, space_id) == ["queued"]
 
@@ -92,12 +92,23 @@ def test_a_request_of_a_person_ends_the_run_and_is_given_back(
     assert (state["status"], state["result"]) == ("queued", None)
 
 
-@pytest.mark.parametrize("workers", ["1", "0"])
-def test_a_run_that_is_broken_off_leaves_nothing_in_the_queue(site: LiveSite, load: Load, workers: str) -> None:
-    name = f"Load broken off {workers}"
+@pytest.mark.parametrize(("workers", "following"), [("1", "poll"), ("0", "poll"), ("0", "wait"), ("0", "sse")])
+def test_a_run_that_is_broken_off_leaves_nothing_in_the_queue(
+    site: LiveSite, load: Load, workers: str, following: str
+) -> None:
+    name = f"Load broken off {workers} {following}"
     space_id = site.make_space(name, **ABIDING)
-    command = load("load", "--url", site.host, "--space", name, "--users", "3", "--duration", "60", "--follow", "poll",
-                   "--workers", workers, "--work", "60", "--allow-invalid")  # fmt: skip
+    command = load("load", "--url", site.host, "--space", name, "--users", "3", "--duration", "60",
+                   "--follow", following, "--workers", workers, "--work", "60", "--allow-invalid")  # fmt: skip
     eventually(lambda: len(rows(site, space_id)) == 3, within_s=30, what="three requests under way")
     assert command.interrupt() == 130, command.process.output
     assert set(rows(site, space_id)) == {"completed" if workers == "1" else "cancelled"}
+
+
+def test_what_was_just_being_submitted_is_not_left_either(site: LiveSite, load: Load) -> None:
+    space_id = site.make_space("Load broken off at once", **ABIDING)
+    command = load("steady", "--url", site.host, "--space", space_id, "--clients", "8", "--rate", "300",
+                   "--duration", "60", "--allow-invalid")  # fmt: skip
+    eventually(lambda: len(rows(site, space_id)) > 5, within_s=30, what="some requests are there")
+    assert command.interrupt() == 130, command.process.output
+    assert set(rows(site, space_id)) == {"cancelled"}

@@ -55,7 +55,7 @@ def test_a_space_without_a_worker_is_told_as_such(site: LiveSite, load: Load) ->
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (("--space", "Nobody's"), "has no space"),
+        (("--space", "Nobody's"), "has no space \"Nobody's\"; there are '"),
         (("--space", "Load flags", "--password", "wrong"), "The login of testuser was refused"),
         (("--space", "Load flags", "--username", "nobody here"), "The login of nobody here was refused"),
     ],

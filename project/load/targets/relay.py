@@ -31,6 +31,7 @@ EMPTYING_S: Final = 10.0
 CANCELLED_AT_ONCE: Final = 20
 WRONG_RESULT: Final = "wrong_result"
 MOST_TOLD_CHARS: Final = 200
+MOST_TOLD_SPACES: Final = 5
 _NOT_UNDERSTOOD: Final = (ValueError, KeyError, TypeError, AttributeError)
 """What reading an answer raises that is not what a site of this kind says."""
 _ERRORS: Final = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
@@ -93,7 +94,6 @@ class RelaySession:
                 body = await self._submit(prompt)
                 self._counts.sent += 1
                 accepted = True
-                self._target.open_requests.add(str(body["request_id"]))
                 body = await self._follow(body)
         except CallFailed as error:
             self._counts.lost += accepted
@@ -129,10 +129,16 @@ class RelaySession:
         return not self._target.options.echoed or prompt in str(result)
 
     async def _submit(self, prompt: str) -> dict[str, Any]:
-        form = {"prompt": prompt}
-        if self._target.options.following == "wait":
-            form["wait"] = f"{min(MOST_WAIT_S, self._target.timeout_s):g}"
-        return await self._ask("POST", f"/websockets/submit/{self._target.space_id}", form)
+        """Submit, to the end even when the call is given up meanwhile: what was accepted can then be cancelled."""
+        task = asyncio.create_task(self._submitted(prompt))
+        self._target.submitting.add(task)
+        task.add_done_callback(self._target.submission_ended)
+        return await asyncio.shield(task)
+
+    async def _submitted(self, prompt: str) -> dict[str, Any]:
+        body = await self._ask("POST", f"/websockets/submit/{self._target.space_id}", {"prompt": prompt})
+        self._target.open_requests.add(str(body["request_id"]))
+        return body
 
     async def _follow(self, body: dict[str, Any]) -> dict[str, Any]:
         options = self._target.options
@@ -235,6 +241,13 @@ class RelayTarget:
         self.workers: PlayedWorkers | None = None
         self.open_requests: set[str] = set()
         """Accepted, and not known to be over."""
+        self.submitting: set[asyncio.Task[dict[str, Any]]] = set()
+
+    def submission_ended(self, task: asyncio.Task[dict[str, Any]]) -> None:
+        """One submission was answered, or failed; whoever made it may have left."""
+        self.submitting.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     def work_of(self, request_id: str) -> int | None:
         """How long (µs) a played worker worked on a request; None when that is not known."""
@@ -281,7 +294,9 @@ class RelayTarget:
         found = [space for space in spaces if wanted in (space.get("id"), space.get("space_id"), space.get("name"))]
         if len(found) != 1:
             few = "no space" if not found else "more than one space"
-            raise TargetUnreachable(f"{self.url} has {few} {wanted!r}")
+            names = ", ".join(repr(str(space.get("name"))) for space in spaces[:MOST_TOLD_SPACES])
+            there = f"there are {names}" if names else "there are none yet"
+            raise TargetUnreachable(f"{self.url} has {few} {wanted!r}; {there}")
         self.space_id = str(found[0].get("id") or found[0].get("space_id"))
         return str(found[0]["name"])
 
@@ -302,7 +317,7 @@ class RelayTarget:
         if state.get("connected"):
             raise SpaceInUse(f"A worker serves {name!r} already: {instead}")
         if waiting := state.get("queue_size"):
-            raise SpaceInUse(f"{waiting} requests wait in {name!r}, and played workers would answer them: {instead}")
+            raise SpaceInUse(f"In {name!r} requests wait ({waiting}), which played workers would answer: {instead}")
         self.workers = PlayedWorkers(
             self.url,
             name,
@@ -348,6 +363,7 @@ class RelayTarget:
             while not self.workers.left and (await self._space_state()).get("queue_size"):
                 await asyncio.sleep(self.options.poll_s)
             return
+        await asyncio.gather(*self.submitting, return_exceptions=True)
         gate = asyncio.Semaphore(CANCELLED_AT_ONCE)
         await asyncio.gather(*(self._cancel(request_id, gate) for request_id in self.open_requests))
 
