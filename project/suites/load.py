@@ -36,7 +36,7 @@ class Ends:
     counts: Counter[str] = field(default_factory=Counter)
     first_problem: str = ""
 
-    def take(self, intended_us: int, sent_us: int, done_us: int, answer: Answer) -> None:
+    def take(self, intended_us: int, sent_us: int | None, done_us: int, answer: Answer) -> None:
         """Take one request's end from the engine."""
         self.counts[_end_of(answer)] += 1
         if answer.failure and not self.first_problem:

@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 
 import pytest
@@ -112,7 +113,7 @@ def test_percentiles_are_within_a_tenth_of_a_percent(values: list[int], percent:
     histogram = Histogram()
     for value in values:
         histogram.record(value)
-    place = max(1, int(percent / 100 * len(values) + 0.5))
+    place = max(1, math.ceil(Fraction(str(percent)) * len(values) / 100))
     exact = sorted(values)[place - 1]
     assert histogram.percentile_us(percent) == pytest.approx(exact, rel=0.001, abs=1)
     assert percentile_of_counts({value: values.count(value) for value in values}, (percent,))[0] == pytest.approx(

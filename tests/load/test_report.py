@@ -89,7 +89,7 @@ def test_what_others_named_stays_text() -> None:
 def test_a_run_without_a_single_call_has_a_report_too() -> None:
     record = run_of(lambda number: 1, seconds=0)
     record.verdict = judge(record, PROFILES["services"], "services")
-    assert "No call ended" in report_html(record)
+    assert "No call that was sent ended" in report_html(record)
 
 
 def test_junit_has_a_case_a_finding_and_says_which_failed() -> None:

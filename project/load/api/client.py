@@ -21,7 +21,7 @@ from project.load.engine.clock import now_us
 from project.load.engine.waits import backoff
 from project.load.errors import CallFailed
 from project.load.targets.base import failure_of
-from project.load.targets.messages import number_in
+from project.load.targets.messages import bytes_of, number_in
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +179,8 @@ class WebSocketClient:
         number = self._ledger.sent()
         sent_us = self._sent_us[number] = now_us()
         text = json.dumps({**message, "id": f"{self.client_id}-{number}"}, ensure_ascii=False)
-        self._manager.collector.recorder.counts.bytes_sent += len(text)
+        size = bytes_of(text)
+        self._manager.collector.recorder.counts.bytes_sent += size
         try:
             await self._socket.send_str(text)
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
@@ -188,7 +189,7 @@ class WebSocketClient:
             self._failed(failure_of(error))
             return None
         self.metrics.messages_sent += 1
-        self.metrics.bytes_sent += len(text)
+        self.metrics.bytes_sent += size
         self._expire(sent_us)
         return number
 
@@ -202,10 +203,11 @@ class WebSocketClient:
             self._give_up(number, "" if number not in self._answers else "timeout")
 
     def _give_up(self, number: int, failure: str) -> None:
-        self._sent_us.pop(number, None)
+        sent_us = self._sent_us.pop(number, None)
         self._ledger.give_up(number)
-        if failure:
-            self._failed(failure)
+        if failure and sent_us is not None:
+            self.metrics.errors += 1
+            self._manager.collector.record_round_trip(sent_us, now_us(), failure)
 
     def _failed(self, failure: str) -> None:
         self.metrics.errors += 1
@@ -239,13 +241,14 @@ class WebSocketClient:
 
     def _received(self, data: str | bytes) -> None:
         self.metrics.messages_received += 1
-        self.metrics.bytes_received += len(data)
+        size = bytes_of(data)
+        self.metrics.bytes_received += size
         try:
             body = json.loads(data)
         except ValueError:
             body = data
         number = number_in(body, f"{self.client_id}-")
-        receipt = self._ledger.received(number, len(data))
+        receipt = self._ledger.received(number, size)
         if receipt is Receipt.ANSWER and number is not None:
             now, sent_us = now_us(), self._sent_us.pop(number)
             self.metrics.answered((now - sent_us) / 1000)

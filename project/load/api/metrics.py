@@ -30,7 +30,7 @@ SERIES: Final[dict[str, Callable[[Point], float]]] = {
     "messages_received_per_second": lambda point: point.received / point.length_s,
     "bytes_sent_per_second": lambda point: point.bytes_sent / point.length_s,
     "bytes_received_per_second": lambda point: point.bytes_received / point.length_s,
-    "error_rate": lambda point: _share(point.failed, point.succeeded + point.failed),
+    "error_rate": lambda point: _share(point.failed, point.ended),
     "connections": lambda point: point.users,
 }
 _latest: ContextVar[MetricsCollector | None] = ContextVar("latest_metrics", default=None)
@@ -103,14 +103,13 @@ class MetricsCollector:
 
     def record_error(self, error_type: str) -> None:
         """Something failed."""
-        now = now_us()
-        self.recorder.ended(now, now, now, failure=error_type)
+        self.recorder.refused(now_us(), error_type)
 
     def get_real_time_stats(self) -> dict[str, float]:
         """The last seconds: ``messages_per_second`` (sent), ``current_latency_ms`` (mean), ``error_rate`` (0-1) ..."""
         points = self._points(WINDOW_S)
         length_s = sum(point.length_s for point in points) or 1.0
-        ended = sum(point.succeeded + point.failed for point in points)
+        ended = sum(point.ended for point in points)
         return {
             "messages_per_second": sum(point.sent for point in points) / length_s,
             "received_per_second": sum(point.received for point in points) / length_s,
@@ -217,6 +216,6 @@ def _share(part: float, whole: float) -> float:
 
 
 def _weighted(points: list[Point], name: str) -> float:
-    ended = [point.succeeded + point.failed for point in points]
-    total = sum(getattr(point, name) * count for point, count in zip(points, ended, strict=True))
-    return _share(total, sum(ended))
+    timed = [point.timed for point in points]
+    total = sum(getattr(point, name) * count for point, count in zip(points, timed, strict=True))
+    return _share(total, sum(timed))

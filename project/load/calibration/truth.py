@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from project.load.core.histogram import place_of
 from project.load.errors import BadUsage
 
 
@@ -31,9 +32,7 @@ class Truth:
 
     def percentile_ms(self, percent: float) -> float:
         """The true percentile of the delays over whole rounds of them."""
-        ordered = sorted(self.delays_ms)
-        place = -(-len(ordered) * percent // 100)
-        return ordered[max(0, int(place) - 1)]
+        return sorted(self.delays_ms)[place_of(percent, len(self.delays_ms)) - 1]
 
 
 def parse_delays(text: str) -> tuple[float, ...]:

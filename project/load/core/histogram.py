@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -101,11 +102,13 @@ class Histogram:
 
     def percentiles_us(self, percents: Iterable[float]) -> list[int]:
         """Several percentiles (µs) in one pass."""
-        wanted = list(percents)
-        if not self.count:
-            return [0] * len(wanted)
-        found = self._hdr.get_percentile_to_value_dict(sorted(wanted))
-        return [min(int(found[percent]), self._highest_us) for percent in wanted]
+        total = self.count
+        if not total:
+            return [0 for _ in percents]
+        # The library rounds places to the nearest: asked for the very place, it has nothing to round.
+        places = [100 * place_of(percent, total) / total for percent in percents]
+        found = self._hdr.get_percentile_to_value_dict(places)
+        return [min(int(found[place]), self._highest_us) for place in places]
 
     def share_above(self, limit_us: int) -> float:
         """The share (0-1) of times over a limit (µs)."""
@@ -161,6 +164,14 @@ class Histogram:
         return histogram
 
 
+def place_of(percent: float, total: int) -> int:
+    """The place (from 1) of a percentile among ``total`` times in ascending order: the nearest rank, rounded up.
+
+    Rounded down, a percentile of few would be one that more exceed than it says.
+    """
+    return max(1, math.ceil(round(percent * total / 100, 6)))
+
+
 def percentile_of_counts(counts: Mapping[int, int], percents: Iterable[float]) -> list[int]:
     """Percentiles of ``{value: how often}``, by the same rule as the histogram's; zeros without any."""
     wanted = list(percents)
@@ -173,7 +184,7 @@ def percentile_of_counts(counts: Mapping[int, int], percents: Iterable[float]) -
     place = 0
     for value in sorted(counts):
         seen += counts[value]
-        while place < len(order) and seen >= max(1, int(wanted[order[place]] / 100 * total + 0.5)):
+        while place < len(order) and seen >= place_of(wanted[order[place]], total):
             cuts[order[place]] = value
             place += 1
     return cuts

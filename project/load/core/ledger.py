@@ -21,6 +21,8 @@ class Receipt(Enum):
     LATE = "late"
     DUPLICATE = "duplicate"
     UNKNOWN = "unknown"
+    AFTER = "after"
+    """The answer to a message that nobody waited for any more, because the run was over: no part of it."""
 
 
 class Ledger:
@@ -33,7 +35,7 @@ class Ledger:
         self._last = 0
         self._highest = 0
         self._remembered = remembered
-        self._given_up: dict[int, None] = {}
+        self._given_up: dict[int, bool] = {}  # whether it counts as lost
         self.waiting: set[int] = set()
 
     def sent(self, size_bytes: int = 0) -> int:
@@ -46,6 +48,8 @@ class Ledger:
 
     def received(self, number: int | None, size_bytes: int = 0) -> Receipt:
         """A message came; ``number`` is the one it answers, None when it answers nothing."""
+        if number is not None and self._given_up.get(number) is False:
+            return Receipt.AFTER
         counts = self._counts
         counts.received += 1
         counts.bytes_received += size_bytes
@@ -69,9 +73,17 @@ class Ledger:
         """An answer was waited for long enough: the message counts as lost until it comes after all."""
         if number not in self.waiting:
             return
-        self.waiting.discard(number)
         self._counts.lost += 1
-        self._given_up[number] = None
+        self._give_up(number, lost=True)
+
+    def abandon(self, number: int) -> None:
+        """The run is over before the message was answered: it is neither lost nor, should the answer come, doubled."""
+        if number in self.waiting:
+            self._give_up(number, lost=False)
+
+    def _give_up(self, number: int, *, lost: bool) -> None:
+        self.waiting.discard(number)
+        self._given_up[number] = lost
         if len(self._given_up) > self._remembered:
             del self._given_up[next(iter(self._given_up))]
 

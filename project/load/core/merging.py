@@ -71,11 +71,11 @@ def merge_series(several: list[list[Point]]) -> list[Point]:
 
 
 def _joined(points: list[Point]) -> Point:
-    ended = [point.succeeded + point.failed for point in points]
-    total = sum(ended) or 1
+    timed = [point.timed for point in points]
+    total = sum(timed) or 1
 
     def mean(values: list[float]) -> float:
-        return sum(value * count for value, count in zip(values, ended, strict=True)) / total
+        return sum(value * count for value, count in zip(values, timed, strict=True)) / total
 
     return Point(
         at_s=min(point.at_s for point in points),
@@ -93,4 +93,5 @@ def _joined(points: list[Point]) -> Point:
         service_mean_ms=mean([point.service_mean_ms for point in points]),
         bytes_sent=sum(point.bytes_sent for point in points),
         bytes_received=sum(point.bytes_received for point in points),
+        timed=sum(timed),
     )

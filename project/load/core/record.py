@@ -14,7 +14,10 @@ from project.load.errors import BadUsage
 
 FORMAT: Final = 1
 RESPONSE: Final = "response"
-"""From the moment a call was meant to start until its answer: what a user feels."""
+"""From the moment a call was meant to start until its answer or its failure: what a user feels.
+
+Calls that were never sent, because there was no connection to send them on, failed, but have no time.
+"""
 SERVICE: Final = "service"
 """From the moment it really was sent until its answer: what the target took."""
 CONNECT: Final = "connect"
@@ -85,11 +88,18 @@ class Point:
     service_mean_ms: float
     bytes_sent: int
     bytes_received: int
+    timed: int
+    """Calls that ended and have a time: all but those that were never sent. Means and percentiles are of these."""
+
+    @property
+    def ended(self) -> int:
+        """Calls that ended, one way or the other."""
+        return self.succeeded + self.failed
 
     @property
     def rate(self) -> float:
         """Calls that ended, per second."""
-        return (self.succeeded + self.failed) / self.length_s if self.length_s else 0.0
+        return self.ended / self.length_s if self.length_s else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +217,7 @@ class RunRecord:
             plain = {item.name: data[item.name] for item in fields(cls)}
             plain |= {
                 "counts": Counts(**data["counts"]),
-                "series": [Point(**point) for point in data["series"]],
+                "series": [_point(point) for point in data["series"]],
                 "histograms": {name: Histogram.from_dict(item) for name, item in data["histograms"].items()},
                 "own": OwnCost(**data["own"]),
                 "validity": Validity(data["validity"]["valid"], _findings(data["validity"])),
@@ -216,6 +226,11 @@ class RunRecord:
             return cls(**plain)
         except (KeyError, TypeError, AttributeError) as error:
             raise BadUsage(f"the record of the run is damaged: {error}") from error
+
+
+def _point(data: Mapping[str, Any]) -> Point:
+    """Records of before calls without a time were told apart do not say how many have one: all."""
+    return Point(**{"timed": data["succeeded"] + data["failed"], **data})
 
 
 def _findings(data: Mapping[str, Any]) -> tuple[Finding, ...]:

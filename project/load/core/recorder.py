@@ -24,6 +24,8 @@ class Recorder:
         self.errors: dict[str, int] = {}
         self.users = 0
         self.response_total_us = 0
+        self.timed = 0
+        """Calls that make up the total."""
         self.in_flight_mean = 0.0
         self.trouble = ""
         """Why the run must end at once, an outcome; set by whoever finds it, looked at ten times a second."""
@@ -48,8 +50,19 @@ class Recorder:
 
     def ended(self, intended_us: int, sent_us: int, done_us: int, failure: str = "", endpoint: str = "") -> None:
         """One call ended. Failed ones count in the times too: a timeout is a time a user waited."""
-        if done_us - self._opened_us >= self._interval_us:
-            self.roll(done_us)
+        self._count(done_us, failure)
+        # Only kept here, and counted by the thousand: several times faster, where most of the engine's time goes.
+        self._raw.append((intended_us, sent_us, done_us, failure, endpoint))
+        if len(self._raw) >= _FOLD_AT:
+            self._fold()
+
+    def refused(self, at_us: int, failure: str) -> None:
+        """One call failed without being sent. It has no time: nothing would be faster than a server that is gone."""
+        self._count(at_us, failure)
+
+    def _count(self, at_us: int, failure: str) -> None:
+        if at_us - self._opened_us >= self._interval_us:
+            self.roll(at_us)
         counts = self.counts
         counts.done += 1
         if failure:
@@ -57,16 +70,13 @@ class Recorder:
             self._failed(failure)
         else:
             counts.succeeded += 1
-        # Only kept here, and counted by the thousand: several times faster, where most of the engine's time goes.
-        self._raw.append((intended_us, sent_us, done_us, failure, endpoint))
-        if len(self._raw) >= _FOLD_AT:
-            self._fold()
 
     def _fold(self) -> None:
         """Count what was kept."""
         raw, self._raw = self._raw, []
         if not raw:
             return
+        self.timed += len(raw)
         self._response.update([done - intended for intended, _, done, _, _ in raw])
         self._service.update([done - sent for _, sent, done, _, _ in raw])
         self._lag.update([sent - intended for intended, sent, _, _, _ in raw])
@@ -168,7 +178,7 @@ class Recorder:
         self._fold()
         response, service = self._response, self._service
         now, before = self.counts, self._before
-        ended = now.done - before.done
+        timed = response.total()
         cuts = percentile_of_counts(response, (50, 95, 99))
         return Point(
             at_s=(self._opened_us - self.start_us) / 1e6,
@@ -178,19 +188,20 @@ class Recorder:
             received=now.received - before.received,
             succeeded=now.succeeded - before.succeeded,
             failed=now.failed - before.failed,
-            mean_ms=_mean_ms(response, ended),
+            mean_ms=_mean_ms(response, timed),
             p50_ms=cuts[0] / 1000,
             p95_ms=cuts[1] / 1000,
             p99_ms=cuts[2] / 1000,
             service_p50_ms=percentile_of_counts(service, (50,))[0] / 1000,
-            service_mean_ms=_mean_ms(service, ended),
+            service_mean_ms=_mean_ms(service, timed),
             bytes_sent=now.bytes_sent - before.bytes_sent,
             bytes_received=now.bytes_received - before.bytes_received,
+            timed=timed,
         )
 
 
-def _mean_ms(counts: Counter[int], ended: int) -> float:
-    return sum(value * count for value, count in counts.items()) / ended / 1000 if ended else 0.0
+def _mean_ms(counts: Counter[int], timed: int) -> float:
+    return sum(value * count for value, count in counts.items()) / timed / 1000 if timed else 0.0
 
 
 def interval_for(duration_s: float) -> float:

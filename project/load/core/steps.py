@@ -31,12 +31,12 @@ class Step:
 
 def step_of(points: Sequence[Point]) -> Step:
     """What some intervals were like together."""
-    done = sum(point.succeeded + point.failed for point in points)
+    done, timed = sum(point.ended for point in points), sum(point.timed for point in points)
     length_s = sum(point.length_s for point in points)
 
     def weighted(values: Sequence[float]) -> float:
-        counts = [point.succeeded + point.failed for point in points]
-        return sum(value * count for value, count in zip(values, counts, strict=True)) / done if done else 0.0
+        counts = [point.timed for point in points]
+        return sum(value * count for value, count in zip(values, counts, strict=True)) / timed if timed else 0.0
 
     return Step(
         at_s=points[0].at_s if points else 0.0,
@@ -54,7 +54,7 @@ def drift_per_hour(series: Sequence[Point]) -> dict[str, float]:
 
     By Theil and Sen, the median of the slopes between any two: a bad minute of the machine is no drift.
     """
-    points = [point for point in series if point.succeeded + point.failed]
+    points = [point for point in series if point.timed]
     if len(points) < LEAST_FOR_DRIFT:
         return {}
     size = -(-len(points) // MOST_FOR_SLOPES)
@@ -73,8 +73,8 @@ def recovery_s(series: Sequence[Point], peak_from_s: float, peak_to_s: float, fa
 
     Back means for good: no later interval may be worse. None when it never was, or there was nothing before.
     """
-    before = [p for p in series if p.at_s + p.length_s <= peak_from_s and p.succeeded + p.failed]
-    after = [p for p in series if p.at_s >= peak_to_s and p.succeeded + p.failed]
+    before = [p for p in series if p.at_s + p.length_s <= peak_from_s and p.ended]
+    after = [p for p in series if p.at_s >= peak_to_s and p.ended]
     if not before or not after:
         return None
     limit_ms = factor * step_of(before).p95_ms

@@ -161,9 +161,10 @@ def thresholds_from(table: Mapping[str, Any]) -> tuple[Threshold, ...]:
 
 
 def judge(record: RunRecord, thresholds: Iterable[Threshold], profile: str = "") -> Verdict:
-    """The verdict on a run. A run in which nothing ended is critical, whatever the thresholds are."""
+    """The verdict on a run. A run in which nothing was sent and ended is critical, whatever the thresholds are."""
     findings = [threshold.judge(record) for threshold in thresholds]
-    if findings and not record.counts.done:
-        findings.insert(0, Finding("done", CRITICAL, 0, 1, "", "No call ended: nothing can be said of the target"))
+    if findings and not record.histogram(RESPONSE).count:
+        text = "No call that was sent ended: nothing can be said of the target"
+        findings.insert(0, Finding("done", CRITICAL, 0, 1, "", text))
     worst = max((LEVELS.index(finding.level) for finding in findings), default=0)
     return Verdict(LEVELS[worst], profile, tuple(findings))

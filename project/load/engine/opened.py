@@ -14,7 +14,7 @@ from project.load.engine.connecting import open_all
 from project.load.engine.state import State
 from project.load.engine.waits import backoff, stopped_within
 from project.load.errors import CallFailed
-from project.load.targets.base import Answer, Session
+from project.load.targets.base import Session
 
 MOST_BEHIND_S = 1.0
 """How far past its end a schedule that could not be kept is still followed."""
@@ -62,15 +62,11 @@ class OpenDriver:
         session = self._sessions[number]
         if session is None or not session.is_open:
             self._reopen(number)
-            self._refuse(intended_us, "not_connected")
+            state.refused(intended_us, now_us(), "not_connected")
         elif state.in_flight >= state.plan.most_open:
-            self._refuse(intended_us, "too_many_open")
+            state.refused(intended_us, now_us(), "too_many_open")
         else:
             self._keep(asyncio.create_task(self._call(session, intended_us)))
-
-    def _refuse(self, intended_us: int, failure: str) -> None:
-        now = now_us()
-        self._state.ended(intended_us, now, now, Answer(failure))
 
     async def _call(self, session: Session, intended_us: int) -> None:
         state = self._state

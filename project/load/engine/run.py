@@ -209,7 +209,7 @@ class Run:
             done=counts.done,
             success=counts.succeeded,
             failed=counts.failed,
-            avg_ms=recorder.response_total_us / counts.done / 1000 if counts.done else 0.0,
+            avg_ms=recorder.response_total_us / recorder.timed / 1000 if recorder.timed else 0.0,
             p50=cuts[0] / 1000,
             p95=cuts[1] / 1000,
             p99=cuts[2] / 1000,

@@ -15,8 +15,8 @@ from project.load.targets.base import CONNECTION_FAILURES, Answer, Session, Targ
 
 log = logging.getLogger(__name__)
 
-Sink = Callable[[int, int, int, Answer], None]
-"""Takes every call: meant to start, sent, ended (µs of the run's clock), and its answer."""
+Sink = Callable[[int, int | None, int, Answer], None]
+"""Takes every call: meant to start, sent (None: it never was), ended (µs of the run's clock), and its answer."""
 
 
 @dataclass
@@ -68,6 +68,14 @@ class State:
         if answer.stages:
             for metric, took_us in answer.stages.items():
                 self.recorder.observe(metric, took_us)
+        self._told(intended_us, sent_us, done_us, answer)
+
+    def refused(self, intended_us: int, at_us: int, failure: str) -> None:
+        """One call cannot be sent: it has failed, and has no time."""
+        self.recorder.refused(at_us, failure)
+        self._told(intended_us, None, at_us, Answer(failure))
+
+    def _told(self, intended_us: int, sent_us: int | None, done_us: int, answer: Answer) -> None:
         for sink in self.sinks:
             sink(intended_us, sent_us, done_us, answer)
         if answer.failure:

@@ -36,7 +36,7 @@ COLUMNS: Final = (
     "response_size",
     "service_time",
 )
-"""Of ``results.csv``; times in s."""
+"""Of ``results.csv``; times in s, empty for a call that was never sent."""
 _BUFFERED_ROWS: Final = 2000
 _UNSAFE = re.compile(r"[^\w.-]+")
 
@@ -85,7 +85,7 @@ class Results:
         self._file: io.TextIOWrapper | None = None
         self._path = path
 
-    def take(self, intended_us: int, sent_us: int, done_us: int, answer: Answer) -> None:
+    def take(self, intended_us: int, sent_us: int | None, done_us: int, answer: Answer) -> None:
         """Take one call."""
         if self.problem is not None:
             return
@@ -96,11 +96,11 @@ class Results:
                 path or method,
                 method if path else "",
                 answer.status or "",
-                f"{(done_us - intended_us) / 1e6:.6f}",
+                f"{(done_us - intended_us) / 1e6:.6f}" if sent_us is not None else "",
                 not answer.failure,
                 f"{answer.failure}: {answer.message}" if answer.message else answer.failure,
                 answer.size_bytes,
-                f"{(done_us - sent_us) / 1e6:.6f}",
+                f"{(done_us - sent_us) / 1e6:.6f}" if sent_us is not None else "",
             )
         )
         if len(self._rows) >= _BUFFERED_ROWS:

@@ -62,8 +62,8 @@ def _head(record: RunRecord) -> str:
 def _short(record: RunRecord) -> str:
     """The run in two sentences."""
     counts = record.counts
-    if not counts.done:
-        return "<p class='short'>No call ended.</p>"
+    if not record.histogram(RESPONSE).count:
+        return "<p class='short'>No call that was sent ended.</p>"
     failed = f"{counts.failed:,} failed ({record.error_share:.2%})" if counts.failed else "none failed"
     p50, p95, p99 = (_ms(cut_us) for cut_us in record.histogram(RESPONSE).percentiles_us((50, 95, 99)))
     return (
@@ -152,7 +152,7 @@ def _charts(record: RunRecord) -> str:
         return ""
     # Longer runs are read in minutes.
     unit_s, unit = (60, "min") if record.duration_s > LONG_S else (1, "s")
-    ended = [point for point in series if point.succeeded + point.failed]
+    ended = [point for point in series if point.timed]
     latency = [
         Line(name, style, [(point.at_s / unit_s, getattr(point, field)) for point in ended])
         for name, style, field in (("p50", "a", "p50_ms"), ("p95", "b", "p95_ms"), ("p99", "c", "p99_ms"))

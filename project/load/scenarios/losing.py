@@ -206,7 +206,7 @@ class _Gaps:
         self.failed = 0
         self._last_us = 0
 
-    def take(self, intended_us: int, sent_us: int, done_us: int, answer: Answer) -> None:
+    def take(self, intended_us: int, sent_us: int | None, done_us: int, answer: Answer) -> None:
         self.failed += bool(answer.failure)
         if answer.failure:
             return

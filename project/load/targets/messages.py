@@ -39,6 +39,11 @@ class Texts:
         return f'{{"id": "{correlation_id}"{self._rest}'
 
 
+def bytes_of(text: str | bytes) -> int:
+    """How many bytes a message has on the way: UTF-8, where it is text."""
+    return len(text) if isinstance(text, bytes) or text.isascii() else len(text.encode())
+
+
 def correlation_of(text: str | bytes, prefix: str) -> int | None:
     """The number in the correlation id a message carries, looked for in the usual places; None without one of ours."""
     try:

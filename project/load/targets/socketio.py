@@ -59,7 +59,8 @@ class SocketIOSession:
         self._waiting.add(future)
 
         def acknowledged(*arguments: Any) -> None:
-            # Counted here, not where the future is awaited: late and repeated acknowledgements come here too.
+            # Counted here, not where the future is awaited: late ones come here too. A second one for the same event
+            # there cannot be: the library, as its servers, lets go of an event once it is acknowledged.
             self._ledger.received(number)
             if not future.done():
                 future.set_result(arguments)
@@ -74,7 +75,7 @@ class SocketIOSession:
             self._ledger.give_up(number)
             return Answer("timeout", self._event)
         except asyncio.CancelledError:
-            self._ledger.waiting.discard(number)
+            self._ledger.abandon(number)
             raise
         except (socketio.exceptions.SocketIOError, aiohttp.ClientError, OSError) as error:
             self._ledger.give_up(number)

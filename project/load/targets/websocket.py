@@ -17,7 +17,7 @@ from project.load.core.recorder import Recorder
 from project.load.engine.clock import now_us
 from project.load.errors import BadUsage, CallFailed, TargetUnreachable
 from project.load.targets.base import Answer, failure_of
-from project.load.targets.messages import Matching, Source, Texts, correlation_of
+from project.load.targets.messages import Matching, Source, Texts, bytes_of, correlation_of
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class WebSocketSession:
         number = ledger.sent()
         text = self._messages.next(f"{self._prefix}{number}")
         kind = self._messages.type
-        self._counts.bytes_sent += len(text)
+        self._counts.bytes_sent += bytes_of(text)
         if self._matching == "order":
             self._order.append(number)
         timer = asyncio.get_running_loop().call_later(self._timeout_s, self._time_out, number)
@@ -88,7 +88,7 @@ class WebSocketSession:
             if self._timed_out == number and self._task is not None and not self._task.uncancel():
                 ledger.give_up(number)
                 return Answer("timeout", kind)
-            ledger.waiting.discard(number)
+            ledger.abandon(number)
             raise
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             ledger.give_up(number)
@@ -128,18 +128,17 @@ class WebSocketSession:
             if frame.type not in _DATA:
                 return -1
             if self._take(frame.data) == number:
-                return len(frame.data)
+                return bytes_of(frame.data)
 
     def _take(self, data: str | bytes) -> int:
         """Account for a message; the number it answers, 0 if it answers none that is waited for."""
-        if self._matching == "order":
-            number = self._order.popleft() if self._order else None
-        else:
-            number = self._correlation(data)
-        receipt = self._ledger.received(number, len(data))
+        number = self._correlation(data)
+        receipt = self._ledger.received(number, bytes_of(data))
         return number if receipt is Receipt.ANSWER and number is not None else 0
 
     def _correlation(self, data: str | bytes) -> int | None:
+        if self._matching != "id":
+            return self._order.popleft() if self._order else None  # without matching nothing is kept in order
         # An answer that begins as the message did is recognised without reading all of it.
         if isinstance(data, str) and data.startswith(self._opening):
             start = len(self._opening)
@@ -153,7 +152,7 @@ class WebSocketSession:
             while (frame := await self._socket.receive()).type in _DATA:
                 future = self._futures.get(self._take(frame.data))
                 if future is not None and not future.done():
-                    future.set_result(len(frame.data))
+                    future.set_result(bytes_of(frame.data))
         self._ended()
         for future in self._futures.values():
             if not future.done():

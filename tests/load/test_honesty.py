@@ -1,0 +1,158 @@
+"""What a sceptic looks for first: figures made better, or worse, than what really happened."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from project.load.api.client import WebSocketClient
+from project.load.api.clients import WebSocketClientManager
+from project.load.api.metrics import MetricsCollector
+from project.load.core import profile
+from project.load.core.histogram import Histogram, percentile_of_counts
+from project.load.core.ledger import Ledger, Receipt
+from project.load.core.little import little
+from project.load.core.plan import Plan
+from project.load.core.record import RESPONSE, SERVICE, Counts, RunRecord
+from project.load.core.recorder import Recorder
+from project.load.core.steps import step_of
+from project.load.core.thresholds import Threshold, judge
+from project.load.engine.loops import run_in_loop
+from project.load.engine.run import Run
+from project.load.output.folder import Results
+from project.load.targets.base import Answer
+from project.load.targets.messages import bytes_of, fixed
+from project.load.targets.websocket import WebSocketTarget
+from tests.conftest import one_of_trials
+from tests.load.conftest import Calibration, Command
+from tests.load.test_core import record_of, run_of
+
+Start = Callable[..., Calibration]
+Load = Callable[..., Command]
+
+
+@pytest.mark.parametrize(("many", "percent", "place"), [(31, 95, 30), (160, 99, 159), (1000, 99.9, 999), (1, 50, 1)])
+def test_no_more_calls_exceed_a_percentile_than_it_says(many: int, percent: float, place: int) -> None:
+    histogram = Histogram()
+    for value in range(1, many + 1):
+        histogram.record(value)
+    assert histogram.percentile_us(percent) == place
+    assert percentile_of_counts(dict.fromkeys(range(1, many + 1), 1), (percent,)) == [place]
+
+
+class TestCallsThatWereNeverSent:
+    """They failed; but no server is as fast as one that is gone."""
+
+    @staticmethod
+    def record() -> RunRecord:
+        recorder = Recorder(0)
+        for number in range(100):
+            recorder.ended(number * 1000, number * 1000, number * 1000 + 20_000)
+        for number in range(900):
+            recorder.refused(200_000 + number, "not_connected")
+        recorder.in_flight_seen(2)
+        record = record_of(recorder, 1)
+        record.done_in_time, record.in_flight_mean = record.counts.done, recorder.in_flight_mean
+        return record
+
+    def test_they_are_failures_without_a_time(self) -> None:
+        record = self.record()
+        assert (record.counts.done, record.counts.failed, record.errors) == (1000, 900, {"not_connected": 900})
+        for metric in (RESPONSE, SERVICE):
+            assert record.histogram(metric).count == 100
+            assert record.histogram(metric).percentile_us(50) == pytest.approx(20_000, rel=0.001)
+
+    def test_the_series_is_of_those_that_were_sent(self) -> None:
+        record = self.record()
+        (point,) = record.series
+        assert (point.ended, point.timed, point.mean_ms, point.p50_ms) == (1000, 100, 20, 20)
+        assert (step_of(record.series).mean_ms, step_of(record.series).error_share) == (20, 0.9)
+
+    def test_they_are_not_under_way_for_little_either(self) -> None:
+        assert little(self.record())["ratio"] == pytest.approx(1)
+
+    def test_a_run_of_nothing_else_is_not_a_fast_one(self) -> None:
+        recorder = Recorder(0)
+        recorder.refused(1000, "not_connected")
+        assert judge(record_of(recorder, 1), (Threshold("p95_ms", 100, 200),)).level == "critical"
+
+    def test_their_times_are_empty_in_the_rows(self, tmp_path: Path) -> None:
+        results = Results(tmp_path / "results.csv", lambda at_us: at_us / 1e6)
+        results.take(0, None, 5, Answer("not_connected"))
+        results.take(0, 1000, 5000, Answer())
+        results.close()
+        rows = list(csv.DictReader(io.StringIO((tmp_path / "results.csv").read_text(encoding="utf-8"))))
+        assert [(row["response_time"], row["service_time"], row["success"]) for row in rows] == [
+            ("", "", "False"),
+            ("0.005000", "0.004000", "True"),
+        ]
+
+    def test_a_record_of_before_is_read_with_a_time_for_every_call(self) -> None:
+        data = json.loads(json.dumps(run_of(lambda number: 1000).as_dict()))
+        for point in data["series"]:
+            del point["timed"]
+        assert all(point.timed == point.ended for point in RunRecord.from_dict(data).series)
+
+    def test_an_error_reported_by_hand_has_no_time_but_a_timeout_has(self, calibration: Start) -> None:
+        server = calibration("--lose", "1")
+
+        async def ask() -> MetricsCollector:
+            manager = WebSocketClientManager(server.ws, metrics=MetricsCollector(), response_timeout_s=0.2)
+            (client,) = await manager.create_clients(1)
+            assert isinstance(client, WebSocketClient)
+            await client.send_message({})  # not connected
+            await manager.connect_clients([client])
+            with pytest.raises(Exception, match="timeout"):
+                await client.request({})
+            await manager.disconnect_all()
+            return manager.collector
+
+        record = run_in_loop(ask()).record()
+        assert record.errors == {"not_connected": 1, "timeout": 1}
+        assert record.histogram(RESPONSE).count == 1
+        assert record.histogram(RESPONSE).lowest_us >= 200_000
+
+
+def test_an_answer_after_the_end_of_a_run_is_no_part_of_it() -> None:
+    counts = Counts()
+    ledger = Ledger(counts)
+    number = ledger.sent()
+    ledger.abandon(number)
+    assert ledger.received(number) is Receipt.AFTER
+    assert asdict(counts) == asdict(Counts(sent=1))
+
+
+@one_of_trials
+def test_a_run_that_is_broken_off_says_of_no_answer_that_it_came_twice(calibration: Start) -> None:
+    server = calibration("--delays", "20")
+    target = WebSocketTarget(server.ws, lambda number: fixed())
+    run = Run(Plan("broken off", "open", profile.steady(2000, 10), connections=50), target)
+
+    async def broken_off() -> RunRecord:
+        going = asyncio.create_task(run.go())
+        while run.recorder is None or run.recorder.counts.done < 500:
+            await asyncio.sleep(0.01)
+        run.stop()
+        return await going
+
+    counts = run_in_loop(broken_off()).counts
+    assert counts.unfinished > 0
+    assert (counts.duplicated, counts.sent) == (0, counts.received + counts.unfinished)
+
+
+def test_where_no_answer_is_waited_for_none_is_a_double(calibration: Start) -> None:
+    target = WebSocketTarget(calibration().ws, lambda number: fixed(), "none")
+    counts = run_in_loop(Run(Plan("none", "open", profile.steady(200, 0.5)), target).go()).counts
+    assert (counts.sent, counts.succeeded, counts.duplicated, counts.lost) == (100, 100, 0, 0)
+    assert counts.unknown == counts.received > 0
+
+
+def test_bytes_are_bytes_and_not_signs() -> None:
+    assert (bytes_of("abc"), bytes_of("空间"), bytes_of(b"\x00\xff")) == (3, 6, 2)
