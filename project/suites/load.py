@@ -11,7 +11,6 @@ from typing import Final
 from project.load.core.plan import Plan
 from project.load.core.profile import steady
 from project.load.core.record import RESPONSE, STAGES, RunRecord
-from project.load.core.validity import validate
 from project.load.engine.loops import run_in_loop
 from project.load.engine.run import Progress, Run
 from project.load.errors import TargetUnreachable
@@ -85,7 +84,6 @@ def _driven(bench: Bench, space_id: str, ends: Ends) -> RunRecord:
         record = run_in_loop(run.go())
     except TargetUnreachable as error:
         raise Unmet(error.message) from error
-    record.validity = validate(record)
     return record
 
 

@@ -283,17 +283,6 @@ def test_stress_ends_where_it_breaks(here: Here, calibration: Start) -> None:
     assert record.duration_s < 4
 
 
-def test_capacity_finds_what_a_server_can_take(here: Here, calibration: Start) -> None:
-    # One connection whose answers are matched by order to a server that takes 20 ms: beyond 50/s ... it still answers
-    # in time, so the limit is the latency of a doubled delay.
-    server = calibration("--delays", "150")
-    done = here("capacity", "--url", server.ws, "--target-latency", "100", "--initial-rate", "20", "--max-rate",
-                   "200", "--trial-duration", "0.5", "--clients", "2", "--precision", "0.2")  # fmt: skip
-    assert done.code == 0
-    found = done.record.findings["capacity"]
-    assert (found["rate"], found["confirmed"]) == (0.0, False)
-
-
 @one_of_trials
 def test_clients_move_to_another_server_when_theirs_dies(load: Load, calibration: Start) -> None:
     first, second = calibration(), calibration()

@@ -372,6 +372,16 @@ class TestCapacity:
         low, high = search.interval
         assert 750 <= low <= 800 < (high or 0) <= 850
 
+    @pytest.mark.parametrize("place", range(12))
+    def test_one_bad_moment_is_no_limit(self, place: int) -> None:
+        """Whichever trial fails by accident, and be it the first: the truth is 800."""
+        search = CapacitySearch(100, 10_000, precision=0.05, confirmations=2)
+        while (rate := search.next_rate()) is not None:
+            search.tried(rate, rate <= 800 and len(search.trials) != place)
+        low, high = search.interval
+        assert (low <= 800 < (high or 0) <= low / 0.94, search.phase) == (True, "done"), search.trials
+        assert len(search.trials) < 30
+
     def test_even_the_highest_rate_may_pass(self) -> None:
         search = CapacitySearch(100, 1000)
         while (rate := search.next_rate()) is not None:

@@ -11,7 +11,6 @@ from typing import Any
 
 from project.load.core.record import RunRecord
 from project.load.core.thresholds import PROFILES, judge
-from project.load.core.validity import validate
 from project.load.errors import OutputFailed
 from project.load.output.folder import RESULTS, Results, make_folder, write_record
 from project.load.output.shapes import service_shape
@@ -92,7 +91,6 @@ class PerformanceTestFramework:
         finally:
             results.close()
         record.config = {"service": service, **options}
-        record.validity = validate(record)
         record.verdict = judge(record, PROFILES["services"], "services")
         return ServiceResults(record, rows)
 

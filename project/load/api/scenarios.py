@@ -11,7 +11,6 @@ from project.load.api.clients import WebSocketClientManager
 from project.load.api.metrics import MetricsCollector
 from project.load.core.record import RunRecord
 from project.load.core.thresholds import Threshold, judge
-from project.load.core.validity import validate
 from project.load.generators import MessageGenerator, MixedMessageGenerator
 from project.load.permission import Caps, config_path, permit
 from project.load.scenarios.scenario import Conductor
@@ -64,7 +63,6 @@ class LoadScenario(ABC):
         if record is None:
             record = self.metrics.record(self.config.name)
             record.url = self.config.base_url
-        record.validity = validate(record)
         record.verdict = judge(record, self.config.thresholds, "own" if self.config.thresholds else "")
         return record
 

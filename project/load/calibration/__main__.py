@@ -23,7 +23,18 @@ from project.load.errors import LoadError
 @click.option("--fail", default="", help="Numbers of HTTP requests answered with status 500.")
 @click.option("--freeze-at", default=0.0, help="Seconds from the first message.")
 @click.option("--freeze", default=0.0, help="Stand still for so many seconds, once.")
-def main(port: int, delays: str, lose: str, double: str, swap: str, fail: str, freeze_at: float, freeze: float) -> None:
+@click.option("--at-most", default=0.0, help="Messages it can take in a second; what comes faster waits.")
+def main(
+    port: int,
+    delays: str,
+    lose: str,
+    double: str,
+    swap: str,
+    fail: str,
+    freeze_at: float,
+    freeze: float,
+    at_most: float,
+) -> None:
     """Serve WebSocket echo, HTTP and Socket.IO on loopback, with known delays, losses and freezes."""
     try:
         truth = Truth(
@@ -34,6 +45,7 @@ def main(port: int, delays: str, lose: str, double: str, swap: str, fail: str, f
             parse_numbers(fail),
             freeze_at,
             freeze,
+            at_most,
         )
     except LoadError as error:
         raise click.UsageError(error.message) from error

@@ -27,6 +27,8 @@ class CalibrationServer:
         self.truth = truth or Truth()
         self.tally = Tally()
         self.port = 0
+        self._free_us = 0
+        """When it can take the next message, where it cannot take them as they come."""
         self.took = Histogram()
         """What it really took to answer: the plan, and how late the machine made it."""
         self._plain = self.truth == Truth()
@@ -137,6 +139,9 @@ class CalibrationServer:
     async def _wait(self, number: int, at_us: int) -> None:
         truth = self.truth
         delay_us = int(truth.delay_ms(number) * 1000)
+        if truth.most_per_s:
+            self._free_us = max(self._free_us, at_us) + int(1e6 / truth.most_per_s)
+            delay_us += self._free_us - at_us
         if number in truth.swapped:
             delay_us += 50_000
         if delay_us:

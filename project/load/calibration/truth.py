@@ -25,6 +25,8 @@ class Truth:
     """From the first message."""
     freeze_s: float = 0.0
     """The whole server stands still for so long, once."""
+    most_per_s: float = 0.0
+    """Messages it can take in a second, one after another; what comes faster waits. 0: as many as come."""
 
     def delay_ms(self, number: int) -> float:
         """Of the message with that number."""

@@ -16,7 +16,6 @@ from rich.console import Console
 from project.load.cli.view import View, show_result
 from project.load.core.record import RunRecord
 from project.load.core.thresholds import CRITICAL, WARNING, Threshold, judge
-from project.load.core.validity import validate
 from project.load.engine.gauge import raise_fds_limit
 from project.load.engine.loops import run_in_loop
 from project.load.errors import (
@@ -107,7 +106,6 @@ def _play(order: Order, console: Console, file: ProgressFile | None) -> int:
             folder.rmdir()
         raise
     record.config = _config(order)
-    record.validity = validate(record)
     record.verdict = judge(record, order.thresholds, order.profile)
     if not order.quiet:
         show_result(console, record)

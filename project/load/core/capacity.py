@@ -1,7 +1,7 @@
-"""The search for the highest rate that meets the thresholds: doubling, then bisection, then confirmation.
+"""The search for the highest rate that meets the thresholds: doubling, then bisection, then confirmation of both ends.
 
 Feed it what each trial gave; it says what to try next, until it is done. The answer is an interval: the highest rate
-that was confirmed, and the lowest above it that failed.
+that was confirmed, and the lowest above it that failed, twice: one bad moment of a machine is no limit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal
 
 from project.load.errors import BadUsage
 
-Phase = Literal["doubling", "bisecting", "confirming", "done"]
+Phase = Literal["doubling", "bisecting", "confirming", "doubting", "done"]
 
 
 @dataclass(slots=True)
@@ -45,13 +45,16 @@ class CapacitySearch:
         if self.phase == "bisecting":
             assert self.failed is not None
             return (self.passed + self.failed) / 2
-        return self.passed
+        return self.failed if self.phase == "doubting" else self.passed
 
     def tried(self, rate: float, passed: bool) -> None:
         """Take a trial's outcome."""
         self.trials.append((rate, passed))
         if self.phase == "confirming":
             self._confirm(rate, passed)
+            return
+        if self.phase == "doubting":
+            self._doubt(rate, passed)
             return
         if passed:
             self.passed = max(self.passed, rate)
@@ -78,7 +81,8 @@ class CapacitySearch:
         if passed:
             self._confirmed += 1
             if self._confirmed >= self.confirmations:
-                self.phase = "done"
+                failed_once = self.failed is not None and self.trials.count((self.failed, False)) == 1
+                self.phase = "doubting" if failed_once else "done"
             return
         # It passed by luck: it is a rate that fails, and the next lower one that passed is tried again.
         self.failed = rate
@@ -90,6 +94,16 @@ class CapacitySearch:
             self.phase = "done"
         else:
             self._narrow()
+
+    def _doubt(self, rate: float, passed: bool) -> None:
+        if not passed:
+            self.phase = "done"
+            return
+        # It failed by bad luck: the search goes on above it.
+        self.passed, self._confirmed = rate, 0
+        self.failed = min((tried for tried, good in self.trials if not good and tried > rate), default=None)
+        self.phase = "doubling" if self.failed is None and rate < self.most else "bisecting"
+        self._narrow()
 
     @property
     def interval(self) -> tuple[float, float | None]:

@@ -13,6 +13,7 @@ from project.load.core.histogram import percentile_of_counts
 from project.load.core.plan import Plan
 from project.load.core.record import LOOP, RESPONSE, Point, RunRecord
 from project.load.core.recorder import Recorder, interval_for
+from project.load.core.validity import validate
 from project.load.engine.clock import Sleeper, now_us
 from project.load.engine.closed import ClosedDriver
 from project.load.engine.gauge import Gauge
@@ -151,7 +152,7 @@ class Run:
 
     def _record(self, state: State, gauge: Gauge, driven_us: int, done_in_time: int) -> RunRecord:
         recorder = state.recorder
-        return RunRecord(
+        record = RunRecord(
             name=self._name,
             scenario=self.plan.scenario,
             kind=self._target.kind,
@@ -170,6 +171,8 @@ class Run:
             endpoints=recorder.endpoints(),
             own=gauge.cost(),
         )
+        record.validity = validate(record)
+        return record
 
     async def _pulse(self, state: State, gauge: Gauge) -> None:
         """The run's heart: measures the loop's lag, closes intervals, tells watchers, sees that a target is gone."""

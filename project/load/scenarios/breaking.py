@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from project.load.core import profile
@@ -12,10 +12,12 @@ from project.load.core.plan import Plan
 from project.load.core.record import Point, RunRecord
 from project.load.core.steps import step_of
 from project.load.core.thresholds import CRITICAL, Threshold, judge
-from project.load.core.validity import validate
 from project.load.engine.run import Progress
 from project.load.errors import BadUsage
 from project.load.scenarios.scenario import SPACING, Conductor, Option, Options, Scenario
+
+LEAST_SERVED: Final = 0.95
+"""Of the calls of a trial that were due to end within it."""
 
 
 @dataclass
@@ -109,34 +111,54 @@ async def _capacity(conductor: Conductor, options: Options) -> RunRecord:
         record = await conductor.run(plan)
         if record.outcome == "target_lost":
             record.outcome = "finished"  # an overwhelmed target is what is looked for
-        kept_up = record.done_in_time >= 0.95 * rate * options["trial_duration"] - 1
-        judged = judge(record, _trial_thresholds(options))
-        passed = judged.level != CRITICAL and kept_up
-        valid = validate(record).valid
-        because = [finding.text for finding in judged.findings if finding.level == CRITICAL]
+        because = _failings(record, options)
+        valid = record.validity.valid
         events.append(
-            {"at_s": since_s, "what": phase, "rate": rate, "passed": passed, "valid": valid, "kept_up": kept_up,
-             "because": because}
-        )  # fmt: skip
-        since_s += record.duration_s
+            {"at_s": since_s, "what": phase, "rate": rate, "passed": not because, "valid": valid, "because": because}
+        )
+        since_s += _length_s(record)
         records.append(record)
-        search.tried(rate, passed)
-    return _found(search, records, events, since_s)
+        search.tried(rate, not because)
+    return _found(search, records, events)
 
 
-def _found(
-    search: CapacitySearch, records: list[RunRecord], events: list[dict[str, Any]], duration_s: float
-) -> RunRecord:
+def _failings(record: RunRecord, options: Options) -> list[str]:
+    """Why a trial has not passed; nothing when it has."""
+    judged = judge(record, _trial_thresholds(options))
+    because = [finding.text for finding in judged.findings if finding.level == CRITICAL]
+    # A queue that grows: fewer calls ended than came, leaving out those of the end, which may still take their time.
+    length_s, latency_s = options["trial_duration"], options["target_latency"] / 1000
+    due = (record.counts.planned + record.counts.never_started) * max(0.0, 1 - latency_s / length_s)
+    if record.done_in_time < LEAST_SERVED * due - 1:
+        because.append(
+            f"Not kept up: {record.done_in_time} calls ended within {length_s:g} s, of {due:.0f} due by then"
+        )
+    return because
+
+
+def _length_s(record: RunRecord) -> float:
+    """Seconds of a trial with what was waited for at its end."""
+    last = record.series[-1] if record.series else None
+    return max(record.duration_s, last.at_s + last.length_s if last is not None else 0.0)
+
+
+def _found(search: CapacitySearch, records: list[RunRecord], events: list[dict[str, Any]]) -> RunRecord:
     if not records:
         raise BadUsage("the search was ended before its first trial")
-    shifted_s = 0.0
-    for record in records:
-        record.series = [_shifted(point, shifted_s) for point in record.series]
-        shifted_s += record.duration_s
     whole = merge_records(records)
-    whole.duration_s, whole.events = duration_s, events
+    # They were driven one after another, not together.
+    whole.series = [
+        replace(point, at_s=event["at_s"] + point.at_s)
+        for record, event in zip(records, events, strict=True)
+        for point in record.series
+    ]
+    whole.duration_s, whole.events = sum(record.duration_s for record in records), events
+    whole.in_flight_mean = sum(record.in_flight_mean * record.duration_s for record in records) / whole.duration_s
     whole.outcome = records[-1].outcome
     low, high = search.interval
+    # What says how far the target can go are the trials at both ends, and no others.
+    ends = [record for record, event in zip(records, events, strict=True) if event["rate"] in (low, high)]
+    whole.validity = merge_records(ends or records).validity
     whole.findings["capacity"] = {
         "rate": low,
         "at_most": high if high is not None else "not found",
@@ -144,11 +166,6 @@ def _found(
         "trials": len(records),
     }
     return whole
-
-
-def _shifted(point: Point, seconds: float) -> Point:
-    data = asdict(point)
-    return Point(**(data | {"at_s": point.at_s + seconds}))
 
 
 TARGET_LATENCY: Final = Option("target_latency", "float", 100.0, "ms the 95th percentile may have.", 0.001, 3.6e6)

@@ -1,0 +1,98 @@
+"""The search for a capacity against servers, and conductors, whose capacity is known."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from project.load.core.plan import Plan
+from project.load.core.record import RunRecord, Validity
+from project.load.scenarios.breaking import CAPACITY
+from project.load.scenarios.scenario import Conductor
+from tests.conftest import one_of_trials
+from tests.load.conftest import Calibration, Ended
+from tests.load.test_core import run_of
+
+Start = Callable[..., Calibration]
+Here = Callable[..., Ended]
+
+
+@one_of_trials
+def test_a_server_that_takes_200_a_second_is_found_to(here: Here, calibration: Start) -> None:
+    server = calibration("--at-most", "200", "--delays", "5")
+    done = here("capacity", "--url", server.ws, "--target-latency", "50", "--initial-rate", "100", "--max-rate",
+                "1000", "--trial-duration", "0.5", "--clients", "4", "--precision", "0.3", "--confirmations",
+                "1")  # fmt: skip
+    found = done.record.findings["capacity"]
+    # A queue that grows shows by 50 ms within half a second: a tenth above what it takes may pass.
+    assert found["rate"] <= 220 <= found["at_most"] <= found["rate"] / 0.69
+    assert found["confirmed"]
+
+
+@one_of_trials
+def test_a_server_that_is_slow_but_fast_enough_takes_all(here: Here, calibration: Start) -> None:
+    """Most calls of such short trials end after them, and in time all the same."""
+    server = calibration("--delays", "400")
+    done = here("capacity", "--url", server.ws, "--target-latency", "1000", "--initial-rate", "50", "--max-rate", "50",
+                "--trial-duration", "0.5", "--clients", "2", "--confirmations", "1")  # fmt: skip
+    found = done.record.findings["capacity"]
+    assert (found["rate"], found["at_most"], found["confirmed"]) == (50, "not found", True)
+
+
+@dataclass
+class Known(Conductor):
+    """Answers every plan with the record of a target that takes 800 a second, by a generator that can send 500."""
+
+    rates: list[float] = field(default_factory=list)
+    sends: float = 1e9
+    takes: float = 800.0
+
+    async def run(self, plan: Plan, **_: Any) -> RunRecord:
+        rate = plan.profile.highest
+        self.rates.append(rate)
+        slow = rate > min(self.takes, self.sends)
+        record = run_of(lambda number: 2_000_000 if slow else 10_000, rate=int(rate), seconds=2)
+        record.counts.planned = record.counts.done
+        record.in_flight_mean = 7.0
+        record.validity = Validity(rate <= self.sends)
+        return record
+
+
+def searched(conductor: Known, **options: Any) -> RunRecord:
+    return asyncio.run(CAPACITY.play(conductor, CAPACITY.checked({"trial_duration": 2.0, **options})))
+
+
+def known(**values: float) -> Known:
+    return Known(make_target=lambda number: pytest.fail("no target is needed"), **values)  # type: ignore[arg-type]
+
+
+def test_trials_follow_one_another_in_the_series() -> None:
+    record = searched(known())
+    assert record.findings["capacity"]["rate"] <= 800 < record.findings["capacity"]["at_most"] <= 845
+    ends = [point.at_s + point.length_s for point in record.series]
+    assert all(end <= later.at_s + 1e-6 for end, (_, later) in zip(ends, pairwise(record.series), strict=False))
+    assert record.in_flight_mean == pytest.approx(7)
+
+
+def test_a_limit_of_the_generator_is_not_called_the_targets() -> None:
+    record = searched(known(sends=500))
+    assert record.findings["capacity"]["rate"] <= 500
+    assert not record.validity.valid
+
+
+def test_a_trial_far_from_both_ends_does_not_make_the_search_invalid() -> None:
+    record = searched(known(sends=1200))
+    assert {event["rate"]: event["valid"] for event in record.events}[1600] is False
+    assert record.findings["capacity"]["at_most"] < 900
+    assert record.validity.valid
+
+
+def test_nothing_at_all_is_nothing() -> None:
+    record = searched(known(takes=0.0))
+    assert record.findings["capacity"]["rate"] == 0
+    assert not record.findings["capacity"]["confirmed"]
