@@ -207,6 +207,11 @@ def test_a_full_disk_costs_the_results_not_the_measurement(echo: Calibration, tm
         (["realistic", "--user-profiles", "lazy:1"], "a user is active, regular, passive"),
         (["realistic", "--user-profiles", "active:x"], "a share is a number"),
         (["failover", "--url", "ws://127.0.0.1:1"], "failover needs --failover-url"),
+        (
+            ["failover", "--url", "http://127.0.0.1:1", "--failover-url", "http://127.0.0.1:2"],
+            "failover needs connections that stay (websocket, socketio), which http has not",
+        ),
+        (["storm", "--url", "http://127.0.0.1:1"], "storm needs connections that stay"),
         (["load", "--url", "http://x/", "--output", "/proc/nowhere"], "Cannot make a folder in /proc/nowhere"),
         (["load", "--url", "http://x/", "--progress-json", "/proc/x"], "Cannot write /proc/x"),
     ],

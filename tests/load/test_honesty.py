@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import signal
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -26,7 +27,8 @@ from project.load.core.steps import step_of
 from project.load.core.thresholds import Threshold, judge
 from project.load.engine.loops import run_in_loop
 from project.load.engine.run import Run
-from project.load.output.folder import Results
+from project.load.output.folder import Results, read_record
+from project.load.scenarios.losing import Gaps
 from project.load.targets.base import Answer
 from project.load.targets.messages import bytes_of, fixed
 from project.load.targets.websocket import WebSocketTarget
@@ -152,6 +154,38 @@ def test_where_no_answer_is_waited_for_none_is_a_double(calibration: Start) -> N
     counts = run_in_loop(Run(Plan("none", "open", profile.steady(200, 0.5)), target).go()).counts
     assert (counts.sent, counts.succeeded, counts.duplicated, counts.lost) == (100, 100, 0, 0)
     assert counts.unknown == counts.received > 0
+
+
+@pytest.mark.parametrize(
+    ("ends", "longest_s"),
+    [
+        ([], 10.0),  # nobody was served at all
+        ([(4, ""), (5, "")], 5.0),  # nor after the fifth second
+        ([(4, ""), (5, ""), (9, "")], 4.0),
+        ([(1, ""), (3, "timeout"), (8, ""), (9, "")], 7.0),
+    ],
+)
+def test_the_longest_gap_reaches_from_the_beginning_to_the_end(ends: list[tuple[int, str]], longest_s: float) -> None:
+    gaps = Gaps()
+    for at_s, failure in ends:
+        gaps.take(0, 0, at_s * 1_000_000, Answer(failure))
+    assert gaps.longest_us(0, 10_000_000) == longest_s * 1e6
+
+
+@one_of_trials
+@pytest.mark.parametrize("scenario", [("steady", "--rate", "100"), ("load", "--users", "2", "--think", "0.01")])
+def test_a_server_that_is_gone_when_the_run_ends_has_died(
+    load: Load, calibration: Start, scenario: tuple[str, ...]
+) -> None:
+    server = calibration("--delays", "20")
+    command = load(*scenario, "--url", server.ws, "--duration", "2.5", "--give-up", "60", "--allow-invalid")
+    command.process.until(lambda: command.told().get("done", 0) > 20, what="20 calls are done")
+    server.process.signal(signal.SIGKILL)
+    assert command.wait(60) == 4, command.process.output
+    record = read_record(command.folder)
+    assert record.outcome == command.told()["status"] == "target_lost"
+    # What could not be sent is none of the times: the median is still that of the answers.
+    assert record.histogram(RESPONSE).percentile_us(50) >= 20_000
 
 
 def test_bytes_are_bytes_and_not_signs() -> None:

@@ -26,6 +26,7 @@ class ClosedDriver:
         self._wanted = 0
         self._next_us = 0
         self._over = asyncio.Event()
+        """No more calls will start: nobody needs a connection any more."""
 
     async def prepare(self) -> None:
         """Nothing: users connect when they come."""
@@ -134,7 +135,7 @@ class ClosedDriver:
                 session = await state.session(number, shared=shared)
             except CallFailed:
                 state.connection_failed(now_us())
-                if await stopped_within(state.stopping, pause) or number >= self._wanted:
+                if await stopped_within(self._over, pause) or number >= self._wanted:
                     return None
             else:
                 state.recorder.counts.reconnections += old is not None
@@ -144,6 +145,7 @@ class ClosedDriver:
     async def drain(self, seconds: float) -> None:
         """Wait for calls under way, then give up on the rest; users close their own connections."""
         self._wanted = 0
+        self._over.set()
         tasks = set(self._users.values())
         if tasks and seconds > 0:
             await asyncio.wait(tasks, timeout=seconds)

@@ -27,7 +27,8 @@ class OpenDriver:
         self._state = state
         self._sessions: list[Session | None] = [None] * state.plan.connections
         self._reopening: set[int] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._reconnecting: set[asyncio.Task[None]] = set()
 
     async def prepare(self) -> None:
         """Open the connections before the clock starts; some may fail, not all. Raises CallFailed."""
@@ -66,7 +67,7 @@ class OpenDriver:
         elif state.in_flight >= state.plan.most_open:
             state.refused(intended_us, now_us(), "too_many_open")
         else:
-            self._keep(asyncio.create_task(self._call(session, intended_us)))
+            _keep(self._calls, asyncio.create_task(self._call(session, intended_us)))
 
     async def _call(self, session: Session, intended_us: int) -> None:
         state = self._state
@@ -84,7 +85,7 @@ class OpenDriver:
     def _reopen(self, number: int) -> None:
         if number not in self._reopening:
             self._reopening.add(number)
-            self._keep(asyncio.create_task(self._reconnect(number)))
+            _keep(self._reconnecting, asyncio.create_task(self._reconnect(number)))
 
     async def _reconnect(self, number: int) -> None:
         state = self._state
@@ -105,15 +106,17 @@ class OpenDriver:
         finally:
             self._reopening.discard(number)
 
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def drain(self, seconds: float) -> None:
         """Wait for calls under way, then give up on the rest and close every connection."""
-        if self._tasks and seconds > 0:
-            await asyncio.wait(set(self._tasks), timeout=seconds)
-        for task in set(self._tasks):
+        if self._calls and seconds > 0:
+            await asyncio.wait(set(self._calls), timeout=seconds)
+        left = self._calls | self._reconnecting  # a connection that no call would use is not waited for
+        for task in left:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
         await asyncio.gather(*(session.close() for session in self._sessions if session is not None))
+
+
+def _keep(tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)

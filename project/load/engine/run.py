@@ -25,6 +25,8 @@ from project.load.targets.base import Target
 PULSE_S = 0.1
 TELL_EVERY = 5
 LOOK_EVERY = 10
+GONE_AT_END_S = 1.0
+"""A target that has been gone for so long when the run ends has died, though nobody waits to see whether it returns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +148,10 @@ class Run:
             await driver.drain(self.plan.drain_s if state.outcome == "finished" else 0.0)
             pulse.cancel()
             await asyncio.gather(pulse, return_exceptions=True)
+        if state.is_lost(min(GONE_AT_END_S, self.plan.give_up_s)):
+            state.stop("target_lost")
         recorder.finish(now_us())
-        self._tell(state, "finished" if state.outcome == "finished" else state.outcome)
+        self._tell(state, state.outcome)
         return self._record(state, gauge, driven_us, done_in_time)
 
     def _record(self, state: State, gauge: Gauge, driven_us: int, done_in_time: int) -> RunRecord:
@@ -190,7 +194,7 @@ class Run:
                 gauge.look()
             if beat % TELL_EVERY == 0:
                 self._tell(state, "running")
-            if state.is_lost():
+            if state.is_lost(state.plan.give_up_s):
                 state.stop("target_lost")
             if state.recorder.trouble:
                 state.stop(state.recorder.trouble)

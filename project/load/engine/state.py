@@ -96,7 +96,7 @@ class State:
         if self.silent_since_us is None:
             self.silent_since_us = at_us
 
-    def is_lost(self) -> bool:
-        """Whether the target has been gone for as long as the plan allows."""
+    def is_lost(self, within_s: float) -> bool:
+        """Whether the target has been gone for so long."""
         since = self.silent_since_us
-        return since is not None and now_us() - since > self.plan.give_up_s * 1e6
+        return since is not None and now_us() - since > within_s * 1e6

@@ -19,6 +19,9 @@ from project.load.errors import BadUsage, CallFailed, TargetUnreachable
 from project.load.scenarios.scenario import CLIENTS, DURATION, INTERVAL, SPACING, Conductor, Option, Options, Scenario
 from project.load.targets.base import Answer, Session, Target
 
+CONNECTED: Final = ("websocket", "socketio")
+"""Kinds of targets with connections that stay."""
+
 
 @dataclass
 class StormDriver:
@@ -94,7 +97,15 @@ class StormDriver:
         await asyncio.gather(*(session.close() for session in self._sessions if session is not None))
 
 
+def _need_connections(scenario: str, target: Target) -> None:
+    """Raises BadUsage for a target without connections that stay: there is nothing to cut, and nothing to move."""
+    if target.kind not in CONNECTED:
+        raise BadUsage(f"{scenario} needs connections that stay ({', '.join(CONNECTED)}), which {target.kind} has not")
+
+
 async def _storm(conductor: Conductor, options: Options) -> RunRecord:
+    target = conductor.make_target(1)
+    _need_connections("storm", target)
     length_s = options["storms"] * (options["hold"] + options["patience"]) + 60
     drivers: list[StormDriver] = []
 
@@ -114,7 +125,7 @@ async def _storm(conductor: Conductor, options: Options) -> RunRecord:
         give_up_s=options["patience"] + 1,
         seed=conductor.seed,
     )
-    record = await conductor.run(plan, driver=make)
+    record = await conductor.run(plan, target=target, driver=make)
     record.events = drivers[0].took
     if record.events:
         record.findings["all_back_s"] = max(event["all_back_s"] for event in record.events)
@@ -198,21 +209,28 @@ class FailoverTarget:
         await asyncio.gather(*(self.targets[place].close() for place in self._usable))
 
 
-class _Gaps:
+class Gaps:
     """A sink that keeps the longest time without any success."""
 
     def __init__(self) -> None:
-        self.longest_us = 0
-        self.failed = 0
+        self._longest_us = 0
+        self._first_us: int | None = None
         self._last_us = 0
 
     def take(self, intended_us: int, sent_us: int | None, done_us: int, answer: Answer) -> None:
-        self.failed += bool(answer.failure)
+        """Take one call."""
         if answer.failure:
             return
-        if self._last_us:
-            self.longest_us = max(self.longest_us, done_us - self._last_us)
+        if self._first_us is None:
+            self._first_us = self._last_us = done_us
+        self._longest_us = max(self._longest_us, done_us - self._last_us)
         self._last_us = max(self._last_us, done_us)
+
+    def longest_us(self, from_us: int, to_us: int) -> int:
+        """Of a run, its beginning and its end included: a service that is not back is away until then."""
+        if self._first_us is None:
+            return to_us - from_us
+        return max(self._first_us - from_us, self._longest_us, to_us - self._last_us)
 
 
 async def _failover(conductor: Conductor, options: Options) -> RunRecord:
@@ -220,10 +238,11 @@ async def _failover(conductor: Conductor, options: Options) -> RunRecord:
     if not urls:
         raise BadUsage("failover needs --failover-url: another server of the same kind")
     first = conductor.make_target(1)
+    _need_connections("failover", first)
     target = FailoverTarget(
         (first, *(conductor.other_target(place + 2, url) for place, url in enumerate(urls))), options["cut_after"]
     )
-    gaps = _Gaps()
+    gaps = Gaps()
     plan = Plan(
         "failover",
         "open",
@@ -236,8 +255,9 @@ async def _failover(conductor: Conductor, options: Options) -> RunRecord:
     record = await conductor.run(plan, target=target, sinks=(gaps.take,))
     record.events = target.failovers
     record.findings["failovers"] = len(target.failovers)
-    record.findings["longest_gap_s"] = gaps.longest_us / 1e6
-    record.findings["failed_calls"] = gaps.failed
+    begun_us = conductor.current.start_us if conductor.current is not None else 0
+    record.findings["longest_gap_s"] = gaps.longest_us(begun_us, begun_us + int(record.duration_s * 1e6)) / 1e6
+    record.findings["failed_calls"] = record.counts.failed
     return record
 
 
@@ -245,7 +265,7 @@ PATIENCE: Final = Option("patience", "float", 30.0, "Seconds to wait for a conne
 
 STORM: Final = Scenario(
     "storm",
-    "A reconnect storm: every connection is cut at once, and all come back at once.",
+    "A reconnect storm: every connection is cut at once, and all come back at once (WebSocket, Socket.IO).",
     (
         CLIENTS,
         Option("storms", "int", 3, "Storms.", 1, 1000),
@@ -257,7 +277,7 @@ STORM: Final = Scenario(
 )
 FAILOVER: Final = Scenario(
     "failover",
-    "Clients move to another server when theirs is gone; how long nobody was served.",
+    "Clients move to another server when theirs is gone; how long nobody was served (WebSocket, Socket.IO).",
     (
         CLIENTS,
         DURATION,
