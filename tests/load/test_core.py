@@ -234,6 +234,24 @@ class TestRecorder:
         assert whole.series[3].succeeded == 100
         assert whole.series[3].mean_ms == pytest.approx(5)
 
+    def test_intervals_of_different_length_are_joined_in_the_longest(self) -> None:
+        short, long = run_of(lambda number: 1000, seconds=6), run_of(lambda number: 1000, seconds=6)
+        pairs = zip(long.series[::2], long.series[1::2], strict=True)
+        long.series = [replace(a, length_s=2.0, succeeded=a.succeeded + b.succeeded) for a, b in pairs]
+        for record, users in ((short, 3), (long, 4)):
+            record.series = [replace(point, users=users) for point in record.series]
+        whole = merge_records([short, long])
+        assert [(p.at_s, p.length_s, p.users, p.rate) for p in whole.series] == [
+            (0, 2, 7, 100),
+            (2, 2, 7, 100),
+            (4, 2, 7, 100),
+        ]
+
+    def test_a_part_that_was_lost_is_what_became_of_the_whole(self) -> None:
+        first, second = run_of(lambda number: 1000), run_of(lambda number: 9000)
+        second.outcome = "target_lost"
+        assert merge_records([first, second]).outcome == "target_lost"
+
 
 class TestThresholds:
     @pytest.mark.parametrize(
@@ -335,6 +353,20 @@ class TestComparison:
         assert {e.metric: e.change for e in compare(good, bad)}["error_share"] == "worse"
         slow = run_of(lambda number: 20_000, rate=30, seconds=60)
         assert {e.metric: e.change for e in compare(good, slow)}["rate"] == "worse"
+
+    def test_seconds_in_which_nothing_ended_lower_the_rate_and_those_after_the_end_do_not(self) -> None:
+        whole, kept = run_of(lambda number: 10_000, seconds=60), Recorder(0)
+        for number in range(50 * 60):
+            start = number * 20_000
+            if start // 1_000_000 % 12 >= 3:  # a server that stands still for three seconds of every twelve
+                kept.ended(start, start, start + 10_000)
+        held = record_of(kept, 60)
+        assert sum(not point.ended for point in held.series) == 15
+        assert {e.metric: e.change for e in compare(whole, held)}["rate"] == "worse"
+        # Ten seconds more, in which a last answer is waited for in vain.
+        waited = run_of(lambda number: 10_000, seconds=60)
+        waited.series += [replace(waited.series[-1], at_s=60.0 + at, succeeded=0, timed=0) for at in range(10)]
+        assert {e.metric: e.change for e in compare(whole, waited)}["rate"] == "same"
 
     def test_too_little_to_compare_is_refused(self) -> None:
         with pytest.raises(BadUsage, match="at least 5"):

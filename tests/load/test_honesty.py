@@ -188,5 +188,13 @@ def test_a_server_that_is_gone_when_the_run_ends_has_died(
     assert record.histogram(RESPONSE).percentile_us(50) >= 20_000
 
 
+@one_of_trials
+def test_a_run_of_so_many_calls_is_as_long_as_they_are(calibration: Start) -> None:
+    target = WebSocketTarget(calibration("--delays", "500").ws, lambda number: fixed())
+    record = run_in_loop(Run(Plan("five", "open", profile.steady(10, 30), requests=5), target).go())
+    assert record.duration_s == pytest.approx(0.9, abs=0.2)
+    assert (record.done_in_time, record.rate) == (5, pytest.approx(5.5, abs=1.5))
+
+
 def test_bytes_are_bytes_and_not_signs() -> None:
     assert (bytes_of("abc"), bytes_of("空间"), bytes_of(b"\x00\xff")) == (3, 6, 2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from project.load.cli.main import main
-from project.load.core.record import RunRecord
+from project.load.core.record import RunRecord, Validity
 from project.load.output.folder import read_record, write_record
 from tests.load.test_core import run_of
 
@@ -44,12 +44,35 @@ def test_a_folder_of_runs_is_summed_up_oldest_first(tmp_path: Path, capsys: pyte
 
 
 def test_runs_of_several_machines_are_merged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folders = [str(saved(tmp_path / str(place), run_of(lambda number: 10_000))) for place in range(3)]
+    at = "2026-01-01T00:00:0"
+    folders = [str(saved(tmp_path / str(place), run_of(lambda number: 10_000), f"{at}{place}")) for place in range(3)]
     assert ended("merge", *folders, "--output", str(tmp_path / "merged"), "--threshold", "p95_ms<5") == 1
     (folder,) = (tmp_path / "merged").iterdir()
     whole = read_record(folder)
     assert (whole.counts.done, whole.series[4].succeeded) == (3 * 1500, 150)
     assert whole.verdict.level == "critical"
+
+
+def test_a_part_that_is_not_valid_makes_the_whole_not_valid(tmp_path: Path) -> None:
+    good, bad = run_of(lambda number: 10_000), run_of(lambda number: 20_000)
+    bad.validity = Validity(False)
+    folders = [str(saved(tmp_path / "good", good)), str(saved(tmp_path / "bad", bad))]
+    assert ended("merge", *folders, "--output", str(tmp_path / "merged")) == 3
+    assert ended("merge", *folders, "--output", str(tmp_path / "merged"), "--allow-invalid") == 0
+
+
+def test_runs_that_were_not_driven_together_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = saved(tmp_path / "first", run_of(lambda number: 10_000))
+    later = saved(tmp_path / "later", run_of(lambda number: 10_000), "2026-01-02T00:00:00")
+    assert ended("merge", str(first), str(later), "--output", str(tmp_path / "merged")) == 0
+    assert "were not driven at the same time" in capsys.readouterr().out
+
+
+def test_what_was_set_differently_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = run_of(lambda number: 20_000), run_of(lambda number: 20_000)
+    a.config, b.config = {"rate": 100.0, "test_id": "x", "clients": 3}, {"rate": 200.0, "test_id": "y", "clients": 3}
+    ended("compare", str(saved(tmp_path / "a", a)), str(saved(tmp_path / "b", b)))
+    assert "different settings: rate 100.0 and 200.0\n" in capsys.readouterr().out
 
 
 def test_what_is_no_run_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,6 +86,7 @@ def test_what_is_no_run_is_said_in_one_line(tmp_path: Path, capsys: pytest.Captu
         (["compare", good, str(saved(tmp_path / "short", run_of(lambda number: 1, seconds=2)))], "at least 5"),
         (["summary", str(tmp_path / "nowhere")], "is not a folder"),
         (["merge"], "Missing argument"),
+        (["merge", good, f"{good}/run.json"], "is the same run as"),
     ):
         assert ended(*arguments) == 2
         error = capsys.readouterr().err

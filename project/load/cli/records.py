@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from project.load.cli.play import exit_code
 from project.load.cli.thresholds import read_thresholds
 from project.load.cli.view import show_result
 from project.load.core.comparing import LEAST_EFFECT, Effect, compare
@@ -66,9 +69,17 @@ def _named(effects: list[Effect], change: str) -> str:
 def _warn_of_differences(console: Console, a: RunRecord, b: RunRecord) -> None:
     if a.scenario != b.scenario or a.kind != b.kind:
         console.print(f"⚠ different tests: {a.scenario} ({a.kind}) and {b.scenario} ({b.kind})", style="yellow")
+    elif different := _different_settings(a, b):
+        console.print(f"⚠ different settings: {different}", style="yellow", markup=False)
     for record in (a, b):
         if not record.validity.valid:
             console.print(f"⚠ {record.name} of {record.started_at} is not valid by its own account", style="yellow")
+
+
+def _different_settings(a: RunRecord, b: RunRecord) -> str:
+    """What was asked of both runs, and not alike; each run has a test id of its own."""
+    names = [name for name in a.config if name in b.config and name != "test_id" and a.config[name] != b.config[name]]
+    return ", ".join(f"{name} {a.config[name]} and {b.config[name]}" for name in names)
 
 
 def _write_effects(path: Path, effects: list[Effect]) -> None:
@@ -135,13 +146,17 @@ def _since(before: RunRecord | None, record: RunRecord) -> str:
 @click.option("--name", default="merged", show_default=True, help="Of the merged run.")
 @click.option("--thresholds", default="none", show_default=True, help="To judge the whole by.")
 @click.option("--threshold", multiple=True, help="Single ones; repeatable.")
-def merge_command(runs: tuple[Path, ...], output: Path, name: str, thresholds: str, threshold: tuple[str, ...]) -> None:
+@click.option("--allow-invalid", is_flag=True, help="Say when a run is not valid, but do not exit with 3.")
+def merge_command(
+    runs: tuple[Path, ...], output: Path, name: str, thresholds: str, threshold: tuple[str, ...], allow_invalid: bool
+) -> None:
     """Add up runs that were driven together from several machines: counts, histograms and series."""
     rules, profile = read_thresholds(thresholds, threshold)
     records = [read_record(path) for path in runs]
     kinds = {(record.scenario, record.kind) for record in records}
     if len(kinds) > 1:
         raise BadUsage("These runs are of different tests: " + ", ".join(f"{s} ({k})" for s, k in sorted(kinds)))
+    _refuse_doubles(runs, records)
     whole = merge_records(records)
     whole.name = name
     whole.config = {**whole.config, "merged": [str(path) for path in runs]}
@@ -150,8 +165,25 @@ def merge_command(runs: tuple[Path, ...], output: Path, name: str, thresholds: s
     write_record(folder, whole)
     console = _console()
     show_result(console, whole)
+    if not _overlap(records):
+        console.print("⚠ these runs were not driven at the same time: their rate is that of no moment", style="yellow")
     console.print(f"Results: {folder}")
-    sys.exit(EXIT_FAILED if whole.verdict.level == "critical" else EXIT_PASSED)
+    # How single runs ended is no matter of the merging.
+    sys.exit(exit_code(replace(whole, outcome="finished"), allow_invalid=allow_invalid))
+
+
+def _refuse_doubles(runs: tuple[Path, ...], records: list[RunRecord]) -> None:
+    """Raises BadUsage when a run is there twice: its calls would count twice."""
+    seen = [record.as_dict() for record in records]
+    for place, plain in enumerate(seen):
+        if plain in seen[:place]:
+            raise BadUsage(f"{runs[place]} is the same run as {runs[seen.index(plain)]}: name each run once")
+
+
+def _overlap(records: list[RunRecord]) -> bool:
+    """Whether there was a moment in which all of them were under way, by their machines' clocks."""
+    begun = [datetime.fromisoformat(record.started_at).timestamp() for record in records]
+    return max(begun) <= min(at + record.duration_s for at, record in zip(begun, records, strict=True))
 
 
 RECORD_COMMANDS: Final = (compare_command, summary_command, merge_command)

@@ -58,16 +58,16 @@ class _Figure:
     """How far from "no difference" the interval must keep, as a share of ``least``."""
 
 
-def _ended(point: Point) -> float:
-    return point.succeeded + point.failed
+def _timed(point: Point) -> float:
+    return point.timed
 
 
 FIGURES: Final = (
-    _Figure("mean_ms", "ms", lambda point: point.mean_ms, _ended),
-    _Figure("p50_ms", "ms", lambda point: point.p50_ms, _ended),
-    _Figure("p95_ms", "ms", lambda point: point.p95_ms, _ended, distance=1.0),
-    _Figure("p99_ms", "ms", lambda point: point.p99_ms, _ended, distance=1.0),
-    _Figure("service_mean_ms", "ms", lambda point: point.service_mean_ms, _ended),
+    _Figure("mean_ms", "ms", lambda point: point.mean_ms, _timed),
+    _Figure("p50_ms", "ms", lambda point: point.p50_ms, _timed),
+    _Figure("p95_ms", "ms", lambda point: point.p95_ms, _timed, distance=1.0),
+    _Figure("p99_ms", "ms", lambda point: point.p99_ms, _timed, distance=1.0),
+    _Figure("service_mean_ms", "ms", lambda point: point.service_mean_ms, _timed),
     _Figure("rate", "/s", lambda point: point.rate, lambda point: point.length_s, higher_is_better=True),
 )
 """Percentiles are means of the intervals' own, weighted by calls: the effect, not the level, is what is compared."""
@@ -81,12 +81,16 @@ def compare(a: RunRecord, b: RunRecord, *, seed: int = 1, least: float = LEAST_E
 
 
 def _usable(record: RunRecord) -> list[Point]:
-    """The series without its first and last interval, which are seldom whole, and without silent ones."""
-    inner = record.series[1:-1] if len(record.series) > LEAST_INTERVALS + 1 else record.series
-    points = [point for point in inner if _ended(point)]
-    if len(points) < LEAST_INTERVALS:
+    """The series of the driving without its first and last interval, which are seldom whole.
+
+    Silent ones stay: they have no times, but they are part of the rate.
+    """
+    driven = [point for point in record.series if point.at_s < record.duration_s]
+    points = driven[1:-1] if len(driven) > LEAST_INTERVALS + 1 else driven
+    busy = sum(point.timed > 0 for point in points)
+    if busy < LEAST_INTERVALS:
         raise BadUsage(
-            f"{record.name} has {len(points)} intervals with calls; at least {LEAST_INTERVALS} are needed to compare"
+            f"{record.name} has {busy} intervals with calls; at least {LEAST_INTERVALS} are needed to compare"
         )
     return points
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
+from itertools import groupby
 
 from project.load.core.histogram import Histogram
 from project.load.core.record import Counts, OwnCost, Point, RunRecord, Validity, Verdict
@@ -28,6 +30,7 @@ def merge_records(records: list[RunRecord]) -> RunRecord:
         done_in_time=sum(record.done_in_time for record in records),
         in_flight_mean=sum(record.in_flight_mean for record in records),
         duration_s=max(record.duration_s for record in records),
+        outcome=next((record.outcome for record in records if record.outcome != "finished"), first.outcome),
         validity=Validity(
             all(record.validity.valid for record in records),
             tuple(finding for record in records for finding in record.validity.findings),
@@ -63,14 +66,16 @@ def _endpoints(records: list[RunRecord]) -> dict[str, dict[str, float]]:
 
 def merge_series(several: list[list[Point]]) -> list[Point]:
     """Series of runs that began together, as one."""
+    longest_s = max((series[0].length_s for series in several if series), default=1.0)  # longer runs have longer ones
     by_start: dict[int, list[Point]] = {}
     for series in several:
-        for point in series:
-            by_start.setdefault(int(point.at_s), []).append(point)
-    return [_joined(by_start[start]) for start in sorted(by_start)]
+        for start, points in groupby(series, key=lambda point: int(point.at_s / longest_s + 1e-6)):
+            by_start.setdefault(start, []).append(_joined(list(points), users=max))
+    return [_joined(by_start[start], users=sum) for start in sorted(by_start)]
 
 
-def _joined(points: list[Point]) -> Point:
+def _joined(points: list[Point], users: Callable[[Iterable[int]], int]) -> Point:
+    """Points of the same time, or one after another, as one; ``users``: whether theirs are others or the same."""
     timed = [point.timed for point in points]
     total = sum(timed) or 1
 
@@ -78,9 +83,9 @@ def _joined(points: list[Point]) -> Point:
         return sum(value * count for value, count in zip(values, timed, strict=True)) / total
 
     return Point(
-        at_s=min(point.at_s for point in points),
-        length_s=max(point.length_s for point in points),
-        users=sum(point.users for point in points),
+        at_s=(begin_s := min(point.at_s for point in points)),
+        length_s=max(point.at_s + point.length_s for point in points) - begin_s,
+        users=users(point.users for point in points),
         sent=sum(point.sent for point in points),
         received=sum(point.received for point in points),
         succeeded=sum(point.succeeded for point in points),

@@ -50,9 +50,16 @@ class OpenDriver:
                     state.recorder.counts.never_started += (plan.planned or order) - order
                     return
             if not state.may_start():
+                await self._answered()
                 return
             self._start(order % len(self._sessions), intended_us)
         await self._until(start_us + int(plan.profile.duration_s * 1e6))
+
+    async def _answered(self) -> None:
+        """All calls that were asked for have begun: the run is as long as they are, to the moment."""
+        until_us = now_us() + int(self._state.plan.drain_s * 1e6)
+        while self._calls and not self._state.stopping.is_set() and now_us() < until_us:
+            await asyncio.wait(set(self._calls), timeout=0.1)
 
     async def _until(self, at_us: int) -> None:
         while not self._state.stopping.is_set() and (left_us := at_us - now_us()) > 0:
