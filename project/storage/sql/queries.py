@@ -50,7 +50,7 @@ def recent_runs(connection: sa.Connection, space_id: str, limit: int) -> tuple[f
 
 def held(connection: sa.Connection, connection_ids: Collection[str]) -> dict[str, frozenset[str]]:
     """The requests that each of these connections is working on."""
-    query = sa.select(_T.c.connection_id, _T.c.id).where(_T.c.status == Status.PROCESSING.value)
+    query = sa.select(_T.c.connection_id, _T.c.id).where(rows.IS_PROCESSING)
     found: dict[str, frozenset[str]] = {}
     for held_by, request_id in connection.execute(query.where(_T.c.connection_id.in_(list(connection_ids)))):
         found[held_by] = found.get(held_by, frozenset()) | {request_id}

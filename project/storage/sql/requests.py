@@ -34,8 +34,6 @@ from project.storage.sql.submitting import submit
 
 T = TypeVar("T")
 _T = schema.requests
-_QUEUED = _T.c.status == Status.QUEUED.value
-_PROCESSING = _T.c.status == Status.PROCESSING.value
 
 # Statements of the hot path are built once: building one costs more than running it.
 _SIZES = Prepared(
@@ -44,7 +42,7 @@ _SIZES = Prepared(
     .group_by(_T.c.space_id)
 )
 _NEXT_OPEN = (
-    rows.REQUEST.where(_QUEUED, _T.c.space_id == sa.bindparam("space"))
+    rows.REQUEST.where(rows.IS_QUEUED, _T.c.space_id == sa.bindparam("space"))
     .order_by(_T.c.turn, _T.c.seq)
     .limit(sa.bindparam("most", type_=sa.Integer))
 )
@@ -170,7 +168,7 @@ def _resume(connection: sa.Connection, command: Resume) -> Resumed:
     _save(connection, ((listed[key], after) for key, after in keep.items()), command.now, "resumed")
     if not command.worker_id:
         return Resumed(tuple(keep))
-    others = (_PROCESSING, _T.c.space_id == command.space_id, _T.c.worker_id == command.worker_id)
+    others = (rows.IS_PROCESSING, _T.c.space_id == command.space_id, _T.c.worker_id == command.worker_id)
     dropped = [request for request in rows.locked(connection, *others) if request.id not in keep]
     pairs = moves.lost_together(
         dropped, abreast=command.abreast, keep_lease=True, now=command.now, reason="worker_restarted"
@@ -180,14 +178,14 @@ def _resume(connection: sa.Connection, command: Resume) -> Resumed:
 
 
 def _release(connection: sa.Connection, connection_id: str, *, now: float, **how: Any) -> tuple[Request, ...]:
-    held = rows.locked(connection, _PROCESSING, _T.c.connection_id == connection_id)
+    held = rows.locked(connection, rows.IS_PROCESSING, _T.c.connection_id == connection_id)
     return _save(connection, moves.lost_together(held, now=now, reason="connection_lost", **how), now)
 
 
 def _expire(connection: sa.Connection, now: float, limit: int) -> tuple[Request, ...]:
     run_over = (_T.c.started_at.is_not(None)) & (now >= _T.c.started_at + _T.c.run_timeout_s)
     queue_over = (_T.c.started_at.is_(None)) & (_T.c.queue_deadline <= now)
-    due = (_PROCESSING & (run_over | (_T.c.lease_until <= now))) | (rows.IS_OPEN & queue_over)
+    due = (rows.IS_PROCESSING & (run_over | (_T.c.lease_until <= now))) | (rows.IS_OPEN & queue_over)
     # What another node is changing just now is not overdue, or is that node's to move.
     found = rows.locked(connection, rows.IS_OPEN, due, limit=limit, skip=True)
     pairs = [(request, moves.expired(request, now=now)) for request in found]
@@ -279,7 +277,7 @@ class SqlRequests:
 
     def extend_leases(self, until: float) -> int:
         """See the port."""
-        statement = _T.update().where(_PROCESSING, _T.c.lease_until != until).values(lease_until=until)
+        statement = _T.update().where(rows.IS_PROCESSING, _T.c.lease_until != until).values(lease_until=until)
         return self._write(lambda connection: connection.execute(statement).rowcount)
 
     def cancel(self, request_id: str, *, now: float, code: str) -> Request | None:
@@ -304,7 +302,7 @@ class SqlRequests:
 
     def waiting_spaces(self) -> frozenset[str]:
         """See the port."""
-        query = sa.select(_T.c.space_id).where(_QUEUED).distinct()
+        query = sa.select(_T.c.space_id).where(rows.IS_QUEUED).distinct()
         return self._read(lambda connection: frozenset(connection.scalars(query)))
 
     def held(self, connection_ids: Collection[str]) -> Mapping[str, frozenset[str]]:

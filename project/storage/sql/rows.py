@@ -43,7 +43,22 @@ _MUTABLE = tuple(
 _PREFIX = "new_"
 _NEW = tuple(f"{_PREFIX}{name}" for name in _MUTABLE)
 _mutable = attrgetter(*_MUTABLE)
-IS_OPEN = sa.or_(*(schema.requests.c.status == status.value for status in sorted(OPEN)))
+
+
+def is_one_of(table: sa.FromClause, *statuses: Status) -> sa.ColumnElement[bool]:
+    """Whether a request's status is one of these, each written out.
+
+    A partial index is used only where it can be seen, before a value is given, that it has every row asked for.
+    """
+    return table.c.status.in_([sa.literal_column(repr(str(status))) for status in sorted(statuses)])
+
+
+IS_OPEN = is_one_of(schema.requests, *OPEN)
+# With the words of the index of open requests: it has them in the order of their turns.
+IS_QUEUED = IS_OPEN & is_one_of(schema.requests, Status.QUEUED)
+IS_WAITING = schema.requests.c.status == sa.literal_column(repr(str(Status.QUEUED)))
+"""Like ``IS_QUEUED``, for those who go by people: with the words of the index that has them together."""
+IS_PROCESSING = IS_OPEN & is_one_of(schema.requests, Status.PROCESSING)
 REQUEST = sa.select(*(schema.requests.c[name] for name in _REQUEST_FIELDS))
 # Statements of the hot path are built once: building one costs more than running it.
 # All at once, for each statement is a way to the server and back; and in one order everywhere, so that two nodes do not
@@ -51,6 +66,8 @@ REQUEST = sa.select(*(schema.requests.c[name] for name in _REQUEST_FIELDS))
 _BY_IDS = REQUEST.where(among(schema.requests.c.id, "ids")).order_by(schema.requests.c.seq)
 _MANY = Prepared(_BY_IDS)
 _MANY_LOCKED = Prepared(_BY_IDS.with_for_update())
+# A sum has no index: the few rows are found and put in order, where all rows would be read to have them in order.
+_OLDEST_FIRST = schema.requests.c.seq + sa.literal_column("0")
 _FILES = Prepared(
     sa.select(*(schema.files.c[name] for name in _FILE_FIELDS))
     .where(among(schema.files.c.request_id, "ids"))
@@ -61,7 +78,8 @@ _POSITIONS = sa.select(
     schema.requests.c.id,
     sa.select(sa.func.count())
     .where(
-        _AHEAD.c.status == Status.QUEUED.value,
+        is_one_of(_AHEAD, *OPEN),
+        is_one_of(_AHEAD, Status.QUEUED),
         _AHEAD.c.space_id == schema.requests.c.space_id,
         sa.or_(
             _AHEAD.c.turn < schema.requests.c.turn,
@@ -111,7 +129,7 @@ def locked(connection: sa.Connection, *where: Any, limit: int | None = None, ski
 
     With ``skip``, without those that another node is changing. (On SQLite a writer is alone, and nothing is locked.)
     """
-    query = REQUEST.where(*where).order_by(schema.requests.c.seq).limit(limit).with_for_update(skip_locked=skip)
+    query = REQUEST.where(*where).order_by(_OLDEST_FIRST).limit(limit).with_for_update(skip_locked=skip)
     return [request_of(row) for row in connection.execute(query).all()]
 
 

@@ -216,6 +216,10 @@ sa.Index(
     "ix_requests_waiting",
     requests.c.space_id,
     requests.c.user_id,
+    # What is asked of a person's waiting requests, so that none of them need be read.
+    requests.c.turn,
+    requests.c.attempt,
+    requests.c.lease_id,
     sqlite_where=sa.text("status = 'queued'"),
     postgresql_where=sa.text("status = 'queued'"),
 )
@@ -240,6 +244,13 @@ sa.Index(
     sqlite_where=sa.text("test_id IS NOT NULL"),
     postgresql_where=sa.text("test_id IS NOT NULL"),
 )
+sa.Index(
+    "ix_requests_open_user",
+    requests.c.user_id,
+    sqlite_where=sa.text(_among("status", OPEN)),
+    postgresql_where=sa.text(_among("status", OPEN)),
+)
+sa.Index("ix_requests_user_created_at", requests.c.user_id, requests.c.created_at)
 sa.Index("ix_requests_user", requests.c.user_id, requests.c.space_id, requests.c.seq)
 sa.Index("ix_requests_finished_at", requests.c.finished_at)
 
@@ -249,7 +260,7 @@ submission_keys = sa.Table(
     sa.Column("user_id", sa.String(64), primary_key=True),
     sa.Column("key", sa.String(200), primary_key=True),
     sa.Column("fingerprint", sa.String(64), nullable=False),
-    sa.Column("request_id", sa.String(64), nullable=False),
+    sa.Column("request_id", sa.String(64), nullable=False, index=True),
     sa.Column("created_at", sa.Float, nullable=False, index=True),
 )
 

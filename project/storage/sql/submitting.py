@@ -17,12 +17,11 @@ from project.core.states import Status
 from project.errors import AlreadyRetried, SpaceNotFound
 from project.storage.port import Kept, Submit, Submitted
 from project.storage.sql import keys, rows, schema
+from project.storage.sql.among import among
 from project.storage.sql.prepared import Prepared
 from project.storage.sql.usage import usage_of
 
 _T = schema.requests
-_QUEUED = _T.c.status == Status.QUEUED.value
-_OF_SPACES = _T.c.space_id.in_(sa.bindparam("spaces", expanding=True))
 _FRESH = sa.and_(_T.c.attempt == 0, _T.c.lease_id.is_(None))
 
 # Statements of the hot path are built once: building one costs more than running it.
@@ -31,13 +30,23 @@ _LINE = Prepared(
     .where(rows.IS_OPEN, _T.c.space_id == sa.bindparam("space"))
     .group_by(_T.c.status)
 )
-_FIRST_TURNS = (
-    sa.select(_T.c.space_id, sa.func.min(_T.c.turn)).where(_QUEUED, _OF_SPACES, _FRESH).group_by(_T.c.space_id)
+# Along the index of open requests, which is in the order of turns, to the first that was not begun.
+_FIRST_TURN = Prepared(
+    sa.select(_T.c.turn)
+    .where(rows.IS_QUEUED, _T.c.space_id == sa.bindparam("space"), _FRESH)
+    .order_by(_T.c.turn, _T.c.seq)
+    .limit(1)
 )
-_OWN = (
+_OWN = Prepared(
     sa.select(_T.c.space_id, _T.c.user_id, sa.func.count(), sa.func.max(sa.case((_FRESH, _T.c.turn), else_=sa.null())))
-    .where(_QUEUED, _OF_SPACES, _T.c.user_id.in_(sa.bindparam("users", expanding=True)))
+    .where(rows.IS_WAITING, among(_T.c.space_id, "spaces"), among(_T.c.user_id, "users"))
     .group_by(_T.c.space_id, _T.c.user_id)
+)
+_LAST = Prepared(
+    sa.select(_T.c.created_at)
+    .where(_T.c.user_id == sa.bindparam("user"), _T.c.space_id == sa.bindparam("space"))
+    .order_by(_T.c.seq.desc())
+    .limit(1)
 )
 _SPACE = sa.select(schema.spaces.c.id).where(schema.spaces.c.id == sa.bindparam("space"))
 _KNOWN = Prepared(_SPACE)
@@ -140,29 +149,25 @@ def _lines(connection: sa.Connection, commands: Sequence[Submit]) -> _Lines:
             waiting = count if status == Status.QUEUED.value else line.waiting
             line = Line(waiting=waiting, last_turn=max(line.last_turn, turn))
         spaces[space_id] = line
-    fair = {command.space_id for command in commands if command.order == "fair"}
-    if fair:
-        for space_id, turn in connection.execute(_FIRST_TURNS, {"spaces": list(fair)}):
+    for space_id in {command.space_id for command in commands if command.order == "fair"}:
+        for (turn,) in _FIRST_TURN.all(connection, {"space": space_id}):
             spaces[space_id] = changed(spaces[space_id], first_turn=turn)
     own: dict[Person, Line] = {}
     personal = [command for command in commands if command.order == "fair" or command.max_queue_per_user]
     if personal:
-        people = {"spaces": list({c.space_id for c in personal}), "users": list({c.user_id for c in personal})}
-        for space_id, user_id, count, turn in connection.execute(_OWN, people):
+        people = {"spaces": {c.space_id for c in personal}, "users": {c.user_id for c in personal}}
+        for space_id, user_id, count, turn in _OWN.all(connection, people):
             own[space_id, user_id] = Line(own_waiting=count, own_last_turn=turn)
     return _Lines(spaces, own)
 
 
 def _last_submissions(connection: sa.Connection, commands: Sequence[Submit]) -> dict[Person, float]:
-    limited = [command for command in commands if command.rate_limit_s > 0]
-    if not limited:
-        return {}
-    query = (
-        sa.select(_T.c.user_id, _T.c.space_id, sa.func.max(_T.c.created_at))
-        .where(_T.c.user_id.in_({c.user_id for c in limited}), _T.c.space_id.in_({c.space_id for c in limited}))
-        .group_by(_T.c.user_id, _T.c.space_id)
-    )
-    return {(space_id, user_id): at for user_id, space_id, at in connection.execute(query)}
+    limited = {(command.space_id, command.user_id) for command in commands if command.rate_limit_s > 0}
+    return {
+        (space_id, user_id): at
+        for space_id, user_id in limited
+        for (at,) in _LAST.all(connection, {"space": space_id, "user": user_id})
+    }
 
 
 def _retried(connection: sa.Connection, commands: Sequence[Submit]) -> set[str]:
