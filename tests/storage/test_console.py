@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -90,6 +92,18 @@ def test_statistics_are_nearest_ranks(store: Store) -> None:
         Reason("rpc", "other", "rpc_timeout", 1, 1026.0),
     )
     assert store.calls.reasons(since=1000.0, until=1021.5) == (Reason("rpc", "other", "remote_error", 1, 1021.0),)
+
+
+def test_a_long_look_back_keeps_nobody_waiting(store: Store) -> None:
+    reader = getattr(store.calls, "_reader", None)
+    over = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(reader.call, lambda _connection: over.wait(60)) if reader else None
+        try:
+            assert store.requests.get("nobody's") is None
+            assert looking is None or not looking.done()
+        finally:
+            over.set()
 
 
 def test_retention_takes_tests_first(store: Store) -> None:

@@ -23,17 +23,21 @@ from project.storage.sql.watchfulness import SqlAudit, SqlThrottles
 
 
 def open_store(url: str, runtime: Runtime) -> Store:
-    """Bring the database at ``url`` to the newest schema and open it: one lane for writing, one for reading.
+    """Bring the database at ``url`` to the newest schema and open it.
+
+    One lane is for writing, one for reading, and one for the console's statistics, which look back over days: nobody
+    who asks after a request waits for those.
 
     Raises StorageUnavailable if it cannot be opened.
     """
     migrate(url)
     writer = Lane(runtime, make_engine(url, writes=True))
     reader = Lane(runtime, make_engine(url, writes=False), writes=False)
+    statistics = Lane(runtime, make_engine(url, writes=False), writes=False)
 
     def close() -> None:
-        writer.close()
-        reader.close()
+        for lane in (writer, reader, statistics):
+            lane.close()
 
     return Store(
         requests=SqlRequests(writer, reader),
@@ -44,7 +48,7 @@ def open_store(url: str, runtime: Runtime) -> Store:
         throttles=SqlThrottles(writer),
         audit=SqlAudit(writer, reader),
         presence=SqlPresence(writer, reader),
-        calls=SqlCalls(writer, reader),
+        calls=SqlCalls(writer, statistics),
         inbox=SqlInbox(writer, reader),
         runs=SqlRuns(writer, reader),
         batches=SqlBatches(writer, reader),
