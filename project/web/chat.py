@@ -18,7 +18,7 @@ from project.core.commands import Submitted
 from project.core.model import Space
 from project.core.submission import check_fields
 from project.errors import AnswerChanged, BadInput, LoginRequired, Missing, RequestFailed
-from project.relay.signals import logins_topic, request_topic
+from project.relay.signals import ended_topic, logins_topic, request_topic
 from project.runtime import is_gone
 from project.web.bodies import json_object
 from project.web.caller import Caller, current_caller
@@ -119,7 +119,8 @@ def _stream(site: Site, who: Caller, asked: ChatRequest, request_id: str, name: 
 
 def _events(site: Site, who: Caller, request_id: str, telling: Telling, socket: Any) -> Iterator[str]:
     spoke = time.monotonic()
-    with site.relay.watch(request_topic(request_id), logins_topic(who.user.id)) as watch:
+    topics = (request_topic(request_id), logins_topic(who.user.id))
+    with site.relay.watch(*topics) as watch, site.relay.watch(ended_topic(request_id)) as ending:
         while not telling.over and not is_gone(socket):
             if not who.is_live(site.accounts):
                 yield _event({"error": chat_error(LoginRequired())})
@@ -136,7 +137,7 @@ def _events(site: Site, who: Caller, request_id: str, telling: Telling, socket: 
                 spoke = time.monotonic()
                 yield f": {view.request.status.value}, place {view.position}\n\n" if view.position else ": running\n\n"
             if not telling.over:
-                site.runtime.sleep(LEAST_BETWEEN_S)
+                ending.wait(LEAST_BETWEEN_S)
                 watch.wait(1.0)
     yield "data: [DONE]\n\n"
 
