@@ -200,7 +200,7 @@ def _legend(lines: Sequence[Line]) -> str:
 
 def percentile_marks() -> tuple[tuple[float, str], ...]:
     """Where the percentiles are on an axis on which each further nine takes the same room."""
-    return tuple((percentile_place(percent), f"{percent:g} %") for percent in (0, 50, 90, 99, 99.9, 99.99))
+    return tuple((percentile_place(percent), f"{percent:g} %") for percent in (50, 90, 99, 99.9, 99.99))
 
 
 def percentile_place(percent: float) -> float:
