@@ -27,7 +27,7 @@ def process() -> Response:
     """Check the rows of a CSV or XLSX file, ``file``, and keep the good ones; with ``X-Load-Test: true`` none."""
     site, user = current_site(), current_user()
     safe = safe_mode.is_asked(request.headers.get(safe_mode.HEADER))
-    chosen = [stored for stored in request.files.values() if stored.filename]
+    chosen = [stored for _, stored in request.files.items(multi=True) if stored.filename]
     if len(chosen) != 1:
         raise FieldInvalid("Send one file, CSV or XLSX, as the part named file", field="file")
     name = (chosen[0].filename or "")[:MOST_NAME_CHARS]

@@ -5,20 +5,31 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import IO, Any, Final
 from xml.etree.ElementTree import ParseError
+from xml.parsers import expat
 
 from project.errors import FieldInvalid
 from project.relay.batches import MOST_ROWS
 
 MOST_UNPACKED_BYTES: Final = 256 * 1024 * 1024
 """Of a workbook, which is an archive: a small file can be made to unpack to any size."""
+MOST_ELEMENTS: Final = 4_000_000
+"""Of all its parts: a cell of text is three, and each takes time."""
+MOST_ELEMENTS_AT_ONCE: Final = 200_000
+"""Of one row, or of a part that has no rows: these are held in memory together, some hundred bytes each."""
+_ONE_BY_ONE: Final = {("row", 2), ("si", 1)}
+"""What is read and forgotten one after the other, with its depth: rows of a sheet, shared strings."""
 MOST_COLUMNS: Final = 100
 MOST_LINES: Final = 2 * MOST_ROWS
 """Blank ones are left out, but take time."""
 ZIP: Final = b"PK\x03\x04"
+_UNREADABLE: Final = (ParseError, expat.ExpatError, KeyError, ValueError, TypeError, IndexError, EOFError, OSError,
+                      NotImplementedError, RuntimeError)  # fmt: skip
+"""What the reader of workbooks raises where one is not what it says: damaged, encrypted, or without a sheet."""
 Row = dict[str, str]
 
 
@@ -45,16 +56,49 @@ def _workbook(file: IO[bytes]) -> Iterator[list[str]]:
 
     try:
         with zipfile.ZipFile(file) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MOST_UNPACKED_BYTES:
-                raise FieldInvalid("The workbook is too large when unpacked", field="file")
+            _measure(archive)
         book = openpyxl.load_workbook(file, read_only=True, data_only=True)
         try:
             for row in book.worksheets[0].iter_rows(values_only=True, max_col=MOST_COLUMNS):
                 yield [_as_text(value) for value in row]
         finally:
             book.close()
-    except (zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, IndexError, EOFError):
+    except (zipfile.BadZipFile, zlib.error, InvalidFileException, *_UNREADABLE):
         raise FieldInvalid("The workbook cannot be read; save it again as XLSX or CSV", field="file") from None
+
+
+def _measure(archive: zipfile.ZipFile) -> None:
+    """See that a workbook stays within memory and time when it is read. Raises FieldInvalid."""
+    parts = archive.infolist()
+    if sum(part.file_size for part in parts) > MOST_UNPACKED_BYTES:
+        raise FieldInvalid("The workbook is too large when unpacked", field="file")
+    left = MOST_ELEMENTS
+    for part in parts:
+        if part.filename.endswith((".xml", ".rels")):
+            with archive.open(part) as content:
+                left -= _elements(content, left)
+
+
+def _elements(content: IO[bytes], most: int) -> int:
+    """How many elements a part has. Raises FieldInvalid when these are too many, in all or at once."""
+    count = depth = at_once = 0
+
+    def begins(name: str, _attributes: object) -> None:
+        nonlocal count, depth, at_once
+        at_once = 0 if (name.rpartition(":")[2], depth) in _ONE_BY_ONE else at_once + 1
+        count += 1
+        depth += 1
+        if count > most or at_once > MOST_ELEMENTS_AT_ONCE:
+            raise FieldInvalid("The workbook has too many cells", field="file")
+
+    def ends(_name: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EndElementHandler = begins, ends
+    parser.ParseFile(content)
+    return count
 
 
 def _as_text(value: Any) -> str:

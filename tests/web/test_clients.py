@@ -12,7 +12,10 @@ import openpyxl
 import pytest
 import requests
 
+from project.errors import FieldInvalid
 from project.load.client_records import ClientRecords, as_csv
+from project.web import tables
+from project.web.tables import MOST_ELEMENTS_AT_ONCE, read_table
 from project.wire.clients import CITIES, FIELDS, PROVINCES, problems
 from tests.conftest import LiveSite
 
@@ -172,6 +175,49 @@ def test_a_workbook_that_unpacks_without_end_is_refused(site: LiveSite, user: re
     answer = upload(site, user, bomb(), name="bomb.xlsx")
     assert answer.status_code == 400
     assert "too large" in answer.json()["error"]
+
+
+def crowded(part: str, many: int, *, rows: bool = False) -> bytes:
+    """A workbook with so many elements more in one part: small in the archive, large in memory."""
+    source, target = zipfile.ZipFile(io.BytesIO(workbook([ClientRecords().next()]))), io.BytesIO()
+    more = (b"<row/>" if rows else b"<c/>") * many
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in source.namelist():
+            data = source.read(name)
+            if name == part:
+                end = data.rindex(b"</sheetData>" if rows else b"</")
+                data = data[:end] + more + data[end:]
+            archive.writestr(name, data)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/styles.xml", "[Content_Types].xml"])
+def test_a_workbook_that_needs_endless_memory_is_refused(part: str) -> None:
+    with pytest.raises(FieldInvalid, match="too many cells"):
+        read_table(io.BytesIO(crowded(part, MOST_ELEMENTS_AT_ONCE + 1)))
+
+
+def test_a_workbook_that_takes_endless_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = crowded("xl/worksheets/sheet1.xml", 2000, rows=True)
+    assert len(read_table(io.BytesIO(many))) == 1
+    monkeypatch.setattr(tables, "MOST_ELEMENTS", 2000)
+    with pytest.raises(FieldInvalid, match="too many cells"):
+        read_table(io.BytesIO(many))
+
+
+def test_an_archive_that_is_no_workbook_is_refused() -> None:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+    with pytest.raises(FieldInvalid, match="workbook cannot be read"):
+        read_table(io.BytesIO(target.getvalue()))
+
+
+@pytest.mark.slow
+def test_of_two_files_none_is_passed_over(site: LiveSite, user: requests.Session) -> None:
+    file = ("a.csv", as_csv([ClientRecords().next()]))
+    answer = user.post(f"{site.host}/clients/upload/process/", files=[("file", file), ("file", file)], timeout=60)
+    assert (answer.status_code, answer.json()["field"]) == (400, "file")
 
 
 @pytest.mark.slow
