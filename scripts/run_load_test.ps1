@@ -19,6 +19,8 @@ foreach ($name in $presets) {
     & $python -m project.load upload --preset $name --name $name --url $url `
         --output load_test_results/reports --flat load_test_results @More
     if ($LASTEXITCODE -gt $worst) { $worst = $LASTEXITCODE }
+    # Refused, Ctrl+C, SIGTERM: the others would be refused as well, or are not wanted.
+    if ($LASTEXITCODE -in 6, 130, 143) { break }
 }
 $env:PYTHONPATH = $before
 exit $worst

@@ -22,7 +22,12 @@ case $preset in
     all)
         worst=0
         for name in light medium heavy stress; do
-            one "$name" "$@" || { code=$?; [ "$code" -le "$worst" ] || worst=$code; }
+            one "$name" "$@" || {
+                code=$?
+                [ "$code" -le "$worst" ] || worst=$code
+                # Refused, Ctrl+C, SIGTERM: the others would be refused as well, or are not wanted.
+                case $code in 6|130|143) exit "$code" ;; esac
+            }
         done
         exit "$worst" ;;
     *)

@@ -24,9 +24,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 from project.load.core.plan import Plan
 from project.load.errors import BadUsage, OutputFailed, RunRefused
@@ -52,14 +52,21 @@ class Caps:
         is_open = plan.model == "open"
         users = plan.connections if is_open else plan.profile.highest
         rate = plan.profile.highest if is_open else plan.rate_limit
+        asked = rate if rate is not None else _most_by_thinking(plan, math.ceil(users))
         if users > self.users:
             raise RunRefused(f"{users:g} users are more than the {self.users:g} this target may get")
         if plan.profile.duration_s > self.duration_s:
             raise RunRefused(f"{plan.profile.duration_s:g} s are more than the {self.duration_s:g} s it may last")
-        if rate is None and math.isfinite(self.rate) and plan.think_of(0) <= 0:
-            raise RunRefused(f"this target may get {self.rate:g} calls per second at most: say --rps")
-        if rate is not None and rate > self.rate:
-            raise RunRefused(f"{rate:g} calls per second are more than the {self.rate:g} this target may get")
+        if asked > self.rate:
+            many = f"{asked:g} calls per second are" if math.isfinite(asked) else "calls without a pause may be"
+            limit = "" if rate is not None else "; say --rps"
+            raise RunRefused(f"{many} more than the {self.rate:g} per second this target may get{limit}")
+
+
+def _most_by_thinking(plan: Plan, users: int) -> float:
+    """Calls per second of the closed model where every answer comes at once, and only thinking takes time."""
+    thinks = [plan.think_of(number) for number in range(users)]
+    return sum(1 / think for think in thinks) if all(thinks) else math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +79,8 @@ class Allowed:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether an address is this machine's own. A name is so only when it says it: no name is looked up."""
-    host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    """Whether an address is this machine's own. No name is looked up: it must say so itself. Raises BadUsage."""
+    host = (URL(origin_of(url)).host or "").rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -83,15 +90,18 @@ def is_loopback(url: str) -> bool:
 
 
 def origin_of(url: str) -> str:
-    """``https://host:port`` of an address, a WebSocket's as that of its HTTP site. Raises BadUsage."""
+    """``https://host:port`` of an address, a WebSocket's as that of its HTTP site. Raises BadUsage.
+
+    The address is read by what will call it, so that what is judged is what is called.
+    """
     try:
-        parts = urlsplit(url)
-        scheme = _SCHEMES[parts.scheme]
-        port = parts.port
+        parts = URL(url)
+        scheme, host, port = _SCHEMES[parts.scheme], parts.raw_host, parts.port
     except (KeyError, ValueError):
-        raise BadUsage(f"{url!r} is no address of a target") from None
+        scheme, host, port = "", None, None
+    if not host:
+        raise BadUsage(f"{url!r} is no address of a target: it begins with http://HOST, https://, ws:// or wss://")
     standard = 443 if scheme == "https" else 80
-    host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
     return f"{scheme}://{host}" + ("" if port in (None, standard) else f":{port}")
 

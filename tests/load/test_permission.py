@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from project.load import ScenarioConfig, SteadyLoadScenario, permission
+from project.load.cli.main import main
 from project.load.core import profile
 from project.load.core.plan import Plan
 from project.load.errors import BadUsage, RunRefused
@@ -41,13 +42,38 @@ def test_this_machine_is_free(url: str, tmp_path: Path) -> None:
         "http://[::ffff:10.0.0.1]",
         "ws://127.0.0.1@example.org/",
         "http://2130706433/",
-        "http://",
     ],
 )
 def test_anything_else_is_refused_without_an_entry(url: str, tmp_path: Path) -> None:
     assert not is_loopback(url)
     with pytest.raises(RunRefused, match="not among the targets"):
         asyncio.run(permit(url, tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://",
+        "http:///x",
+        "http://[::1:8088",
+        "http://[::1].example.org/",
+        "http://127.0.0.1:80:90/",
+        "http://127.0.0.1:99999/",
+        "http://example.org\\@127.0.0.1/",
+        "localhost:80",
+    ],
+)
+def test_what_is_no_address_is_refused_in_one_line(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(BadUsage, match="is no address of a target"):
+        is_loopback(url)
+    for command in (["load"], ["steady", "--target", "socketio"], ["upload"], ["verify"], ["load", "--space", "x"]):
+        with pytest.raises(SystemExit) as ended:
+            main([*command, "--url", url, *([] if command == ["verify"] else ["--output", str(tmp_path / "runs")])])
+        assert ended.value.code == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_origins_are_compared_not_texts() -> None:
@@ -151,6 +177,8 @@ def test_a_config_that_leaves_something_open_is_refused(text: str, says: str, tm
         (Plan("x", "closed", profile.climb(51, 10)), "51 users"),
         (Plan("x", "open", profile.steady(1, 601)), "601 s"),
         (Plan("x", "closed", profile.steady(5, 10)), "say --rps"),
+        (Plan("x", "closed", profile.steady(5, 10), think_s=0.001), "5000 calls per second"),
+        (Plan("x", "closed", profile.steady(5, 10), thinks=(10, 0.001)), "2000.3 calls per second"),
         (Plan("x", "closed", profile.steady(5, 10), rate_limit=200), "200 calls per second"),
     ],
 )

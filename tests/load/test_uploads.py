@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from project.load.scenarios.upload import UPLOAD, Preset, preset_of
 from project.load.targets.uploads import UploadOptions, judged
 from project.load.verification import verify
 from project.wire.clients import FIELDS, problems
-from tests.conftest import ROOT, LiveSite, Process
+from tests.conftest import ROOT, LiveSite, Process, eventually
 from tests.load.conftest import Calibration, Command
 
 Load = Callable[..., Command]
@@ -79,7 +80,7 @@ class TestPresets:
             monkeypatch.setenv(name, value)
         assert preset_of(UPLOAD.checked({"preset": "custom"})) == Preset(5000, 3, 3)
         monkeypatch.setenv("CONCURRENCY", "many")
-        with pytest.raises(BadUsage, match="CONCURRENCY must be a number"):
+        with pytest.raises(BadUsage, match="CONCURRENCY must be a whole number above 0, up to 1000"):
             preset_of(UPLOAD.checked({"preset": "custom"}))
         with pytest.raises(BadUsage, match="There is no preset"):
             preset_of(UPLOAD.checked({"preset": "huge"}))
@@ -94,12 +95,13 @@ class TestPresets:
         (b'{"success": true, "processed_count": 5}', "not_safe_mode"),
         (b'{"success": true, "load_test_mode": true}', "no_count"),
         (b'{"success": false, "load_test_mode": true, "processed_count": 5}', "not_successful"),
-        (b"[]", "not_successful"),
-        (b"<html>", "not_json"),
+        (b'{"load_test_mode": true, "processed_count": 5}', "not_successful"),
+        (b"[]", "not_safe_mode"),
+        (b"<html>", "not_safe_mode"),
     ],
 )
 def test_only_an_answer_that_says_it_kept_nothing_is_good(answer: bytes, problem: str) -> None:
-    assert judged(answer, 5)[0] == problem
+    assert judged(200, answer, 5)[0] == problem
 
 
 def stored(site: LiveSite) -> tuple[set[str], set[str]]:
@@ -164,6 +166,19 @@ def test_the_documents_runner_runs_a_custom_scenario(site: LiveSite, tmp_path: P
     assert ended("sh", script, "huge", folder=tmp_path).returncode == 2
 
 
+def test_whoever_ends_the_first_of_all_scenarios_ends_them_all(site: LiveSite, tmp_path: Path) -> None:
+    script = ROOT / "scripts" / "run_load_test.sh"
+    progress = tmp_path / "progress.json"
+    with subprocess.Popen(
+        ["sh", str(script), "all", *WHO, "--batch-size", "20", "--progress-json", str(progress)],
+        cwd=tmp_path, env={**os.environ, "API_URL": f"{site.host}/clients/upload/process/"}, start_new_session=True,
+    ) as process:  # fmt: skip
+        eventually(lambda: progress.exists() and json.loads(progress.read_text("utf-8"))["done"] > 3, what="it runs")
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(60)
+    assert [path.name.split("_")[0] for path in (tmp_path / "load_test_results" / "reports").iterdir()] == ["light"]
+
+
 def test_a_backend_that_knows_nothing_of_the_header_is_refused(load: Load, echo: Calibration, tmp_path: Path) -> None:
     done = ended(sys.executable, "-m", "project.load", "verify", "--url", f"{echo.http}/clients/upload/process/",
                  folder=ROOT)  # fmt: skip
@@ -199,14 +214,12 @@ def storing(tmp_path: Path) -> Iterator[Calibration]:
         process.end()
 
 
-def test_a_backend_that_keeps_what_it_gets_ends_the_run_at_once(load: Load, storing: Calibration) -> None:
+def test_a_backend_that_keeps_what_it_gets_is_refused_with_a_code_of_its_own(load: Load, storing: Calibration) -> None:
     command = load("upload", "--url", f"{storing.http}/clients/upload/process/", "--batch-size", "10", "--concurrency",
                    "1", "--duration", "60", "--allow-invalid")  # fmt: skip
     assert command.wait(60) == 6, command.process.output
-    record = read_record(command.folder)
-    assert record.outcome == "target_unsafe"
-    assert record.duration_s < 40
-    assert record.errors["not_safe_mode"] >= 1
+    assert "without load_test_mode: true (200)" in command.process.output
+    assert list(command.output.iterdir()) == []
 
 
 def test_verification_of_nothing_is_unreachable() -> None:

@@ -12,7 +12,9 @@ import aiohttp
 from project.load.api.client import WebSocketClient
 from project.load.api.metrics import MetricsCollector
 from project.load.errors import BadUsage, CallFailed
+from project.load.permission import config_path, permit
 from project.load.targets.base import failure_of
+from project.load.targets.fence import Fence
 
 Result = TypeVar("Result")
 
@@ -51,6 +53,7 @@ class WebSocketClientManager:
         self._headers = dict(headers or {})
         self._collector = metrics
         self._http: aiohttp.ClientSession | None = None
+        self._fence = Fence()
         self._made = 0
 
     @property
@@ -125,9 +128,14 @@ class WebSocketClientManager:
             self._http = None
 
     async def open_socket(self, url: str) -> aiohttp.ClientWebSocketResponse:
-        """One more connection. Raises CallFailed."""
+        """One more connection. Raises CallFailed, and RunRefused for a target that may not be put under load."""
+        if not self._fence.admits(url):
+            await permit(url, config_path())
+            self._fence.admit(url)
         if self._http is None or self._http.closed:
-            self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=self._headers)
+            self._http = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0), headers=self._headers, middlewares=(self._fence,)
+            )
         try:
             async with asyncio.timeout(self.connect_timeout_s):
                 return await self._http.ws_connect(url, compress=0)

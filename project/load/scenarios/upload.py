@@ -6,12 +6,13 @@ import os
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from project.load.client_records import MOST_RECORDS
 from project.load.core import profile
 from project.load.core.plan import Plan
 from project.load.core.record import RunRecord
-from project.load.engine.run import Progress
 from project.load.errors import BadUsage
-from project.load.scenarios.scenario import Conductor, Option, Options, Scenario
+from project.load.scenarios.scenario import DURATION_MOST_S, Conductor, Option, Options, Scenario
+from project.load.targets.base import Answer
 from project.load.targets.uploads import NOT_SAFE, UploadOptions, UploadTarget
 
 
@@ -31,13 +32,15 @@ PRESETS: Final[dict[str, Preset]] = {
     "stress": Preset(10_000, 10, 10),
 }
 CUSTOM: Final = "custom"
+MOST_USERS: Final = 1000
 
 
 def preset_of(options: Options) -> Preset:
     """What to do: the preset, for ``custom`` the environment's values, and single options over either."""
     name = options["preset"]
     if name == CUSTOM:
-        base = Preset(int(_number("BATCH_SIZE", 1_000)), int(_number("CONCURRENCY", 1)), _number("DURATION", 2))
+        size, users = _number("BATCH_SIZE", 1_000, MOST_RECORDS), _number("CONCURRENCY", 1, MOST_USERS)
+        base = Preset(int(size), int(users), _number("DURATION", 2, DURATION_MOST_S / 60, whole=False))
     elif name in PRESETS:
         base = PRESETS[name]
     else:
@@ -49,14 +52,14 @@ def preset_of(options: Options) -> Preset:
     )
 
 
-def _number(name: str, default: float) -> float:
+def _number(name: str, default: float, most: float, *, whole: bool = True) -> float:
     text = os.environ.get(name, "").strip()
     try:
         value = float(text) if text else default
     except ValueError:
         value = 0
-    if not 0 < value < 1e6:
-        raise BadUsage(f"{name} must be a number above 0, not {text!r}")
+    if not 0 < value <= most or (whole and value != int(value)):
+        raise BadUsage(f"{name} must be a {'whole ' * whole}number above 0, up to {most:g}, not {text!r}")
     return value
 
 
@@ -84,20 +87,21 @@ async def _upload(conductor: Conductor, options: Options) -> RunRecord:
         preset.users,
     )
 
-    def stop_when_unsafe(progress: Progress) -> None:
-        if NOT_SAFE in progress.errors:
+    def stop_when_unsafe(_intended_us: int, _sent_us: int | None, _done_us: int, answer: Answer) -> None:
+        if answer.failure == NOT_SAFE:
             conductor.stop("target_unsafe")
 
     plan = replace(upload_plan(options, conductor.seed), drain_s=conductor.timeout_s)
-    record = await conductor.run(plan, target=target, watchers=(stop_when_unsafe,))
+    record = await conductor.run(plan, target=target, sinks=(stop_when_unsafe,))
     record.findings["records"] = _records(target, record, preset)
     return record
 
 
 def _records(target: UploadTarget, record: RunRecord, preset: Preset) -> dict[str, Any]:
+    a_call = target.processed / record.counts.done if record.counts.done else 0.0
     return {
         "processed": target.processed,
-        "per_second": round(target.processed / record.duration_s, 1) if record.duration_s else 0.0,
+        "per_second": round(record.rate * a_call, 1),
         "batch_size": preset.batch_size,
     }
 
@@ -107,8 +111,8 @@ UPLOAD: Final = Scenario(
     "Uploads of made-up client records in safe mode: marked, processed, and kept nowhere.",
     (
         Option("preset", "text", "light", "light, medium, heavy, stress; custom: BATCH_SIZE, CONCURRENCY, DURATION."),
-        Option("batch_size", "int", None, "Records of a file, instead of the preset's.", 1, 50_000),
-        Option("concurrency", "int", None, "Users at once, instead of the preset's.", 1, 1000),
+        Option("batch_size", "int", None, "Records of a file, instead of the preset's.", 1, MOST_RECORDS),
+        Option("concurrency", "int", None, "Users at once, instead of the preset's.", 1, MOST_USERS),
         Option("duration", "float", None, "Seconds, instead of the preset's.", 0.05, 86_400),
         Option("requests", "int", None, "End after so many uploads.", 1, 10**9),
         Option("file_type", "text", "csv", "csv or xlsx."),

@@ -62,10 +62,16 @@ class Target(Protocol):
         """Give everything back."""
 
 
+class LedElsewhere(aiohttp.ClientConnectionError):
+    """The target redirects to another address, which nobody permitted."""
+
+
 _WORDS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
     ((TimeoutError, asyncio.TimeoutError), "timeout"),
     ((ConnectionRefusedError,), "connection_refused"),
+    ((LedElsewhere,), "led_elsewhere"),
     ((ConnectionResetError, BrokenPipeError, aiohttp.ServerDisconnectedError), "connection_reset"),
+    ((aiohttp.ClientPayloadError, aiohttp.ClientResponseError), "bad_answer"),  # broken off, undecodable, or not HTTP
     ((socket.gaierror,), "name_not_resolved"),
     ((aiohttp.ClientSSLError, ssl.SSLError), "tls_failed"),
 )
@@ -83,6 +89,15 @@ def failure_of(error: BaseException) -> str:
         if isinstance(cause, OSError) and cause.errno in _TOO_MANY_FILES:
             return "too_many_files"
     return "connection_failed" if isinstance(error, (aiohttp.ClientError, OSError)) else type(error).__name__
+
+
+async def read_at_most(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+    """What an answer says; of one that is longer, its beginning: a huge one is not held in memory."""
+    parts, size = [], 0
+    while size < most_bytes and (part := await response.content.readany()):
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)[:most_bytes]
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from project.load.errors import BadUsage
+from project.load.permission import origin_of
 from project.load.targets.base import Target
 from project.load.targets.http import Endpoint, HttpTarget
 from project.load.targets.messages import Matching, Source, fixed
@@ -62,7 +63,9 @@ def kind_of(options: TargetOptions) -> str:
 
 def make_target(options: TargetOptions, number: int = 1) -> Target:
     """The target for the ``number``-th run of a scenario. Raises BadUsage."""
-    return KINDS[kind_of(options)](options, number)
+    kind = kind_of(options)
+    origin_of(options.service.url if options.service is not None else options.url)  # an address at all
+    return KINDS[kind](options, number)
 
 
 def _websocket(options: TargetOptions, number: int) -> Target:

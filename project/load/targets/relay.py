@@ -18,6 +18,7 @@ from project.load.core.recorder import Recorder
 from project.load.engine.clock import Sleeper, now_us
 from project.load.errors import BadUsage, CallFailed, SpaceInUse, TargetUnreachable
 from project.load.targets.base import Answer, failure_of
+from project.load.targets.fence import Fence
 from project.load.targets.login import log_in
 from project.load.targets.workers import PlayedWorkers
 
@@ -261,6 +262,7 @@ class RelayTarget:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={**self.headers, TEST_ID_HEADER: self.options.test_id},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
+            middlewares=(Fence(self.url),),
         )
         await self._sleeper.__aenter__()
         try:

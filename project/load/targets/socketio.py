@@ -17,6 +17,7 @@ from project.load.core.recorder import Recorder
 from project.load.engine.clock import now_us
 from project.load.errors import BadUsage, CallFailed, TargetUnreachable
 from project.load.targets.base import Answer, failure_of
+from project.load.targets.fence import Fence
 from project.load.targets.messages import Source
 
 log = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ class SocketIOTarget:
     async def open(self, recorder: Recorder) -> None:
         """See that a client can connect."""
         self._recorder = recorder
-        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), middlewares=(Fence(self.url),))
         try:
             client = await self._connect()
         except CallFailed as error:

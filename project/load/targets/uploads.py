@@ -13,15 +13,17 @@ import aiohttp
 
 from project.load.client_records import ClientRecords, as_csv, as_xlsx
 from project.load.core.recorder import Recorder
-from project.load.errors import BadUsage, CallFailed, TargetUnreachable
+from project.load.errors import BadUsage, CallFailed, RunRefused, TargetUnreachable
 from project.load.permission import origin_of
-from project.load.targets.base import Answer, failure_of
+from project.load.targets.base import Answer, failure_of, read_at_most
 from project.load.targets.login import log_in
 
 SAFE: Final = {"X-Load-Test": "true"}
 NOT_SAFE: Final = "not_safe_mode"
 """A backend that did not say it kept nothing: the run ends at once."""
 MOST_PREPARED: Final = 16
+MOST_ANSWER_BYTES: Final = 1024 * 1024
+_NOT_ALLOWED: Final = (401, 403)
 TYPES: Final = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 
 
@@ -109,17 +111,38 @@ class UploadTarget:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=self.timeout_s),
         )
+        options = self.options
         try:
+            batches = min(MOST_PREPARED, self.users)
+            self._bodies = await asyncio.to_thread(prepared, options.batch_size, batches, self.seed, options.file_type)
             self._mine = {**self.headers, **await self._who(), **SAFE}
+            await self._see_that_it_is_safe()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             await self.close()
             raise TargetUnreachable(f"Cannot reach {self.url}: {failure_of(error).replace('_', ' ')}") from error
         except BaseException:
             await self.close()
             raise
-        options = self.options
-        batches = min(MOST_PREPARED, self.users)
-        self._bodies = await asyncio.to_thread(prepared, options.batch_size, batches, self.seed, options.file_type)
+
+    async def _see_that_it_is_safe(self) -> None:
+        """Upload one record before all others: if that is kept, it is one, and not ten files of ten thousand."""
+        body, content_type = prepared(1, 1, self.seed, self.options.file_type)[0]
+        status, raw = await self._post(body, content_type)
+        if status in _NOT_ALLOWED:
+            told = raw[:200].decode("utf-8", "replace")
+            raise TargetUnreachable(f"{self.url} takes no uploads of this login, token or header ({status}): {told}")
+        if judged(status, raw, 1)[0] == NOT_SAFE:
+            raise RunRefused(
+                f"{self.url} answered a first upload of one record without load_test_mode: true ({status}), and may "
+                f"have kept it; see: python -m project.load verify --url {self.url}"
+            )
+
+    async def _post(self, body: bytes, content_type: str) -> tuple[int, bytes]:
+        """The status of one upload's answer, and the answer: no more of it than one says."""
+        assert self._http is not None
+        headers = {**self._mine, "Content-Type": content_type}
+        async with self._http.post(self.url, data=body, headers=headers, allow_redirects=False) as response:
+            return response.status, await read_at_most(response, MOST_ANSWER_BYTES)
 
     async def _who(self) -> dict[str, str]:
         assert self._http is not None
@@ -127,30 +150,24 @@ class UploadTarget:
             return {"Authorization": f"Bearer {self.options.auth_token}"}
         if self.options.username:
             return await log_in(self._http, self._origin, self.options.username, self.options.password)
-        async with self._http.get(self._origin + "/", allow_redirects=False):
-            return {}  # only to see that something is there
+        return {}
 
     async def upload(self, body: bytes, content_type: str) -> Answer:
         """One upload."""
-        assert self._http is not None
         assert self._recorder is not None
         counts, name = self._recorder.counts, "POST upload"
         counts.sent += 1
         counts.bytes_sent += len(body)
-        headers = {**self._mine, "Content-Type": content_type}
         try:
-            async with self._http.post(self.url, data=body, headers=headers, allow_redirects=False) as response:
-                raw, status = await response.read(), response.status
+            status, raw = await self._post(body, content_type)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             counts.lost += 1
             return Answer(failure_of(error), name, message=str(error))
         counts.received += 1
         counts.bytes_received += len(raw)
-        if status != 200:
-            return Answer(f"http_{status}", name, status, len(raw), raw[:200].decode("utf-8", "replace"))
-        problem, processed = judged(raw, self.options.batch_size)
+        problem, processed = judged(status, raw, self.options.batch_size)
         self.processed += processed
-        return Answer(problem, name, status, len(raw))
+        return Answer(problem, name, status, len(raw), raw[:200].decode("utf-8", "replace") if problem else "")
 
     async def session(self, number: int, *, shared: bool) -> UploadSession:
         """One more uploader, who begins at another batch than the last one did."""
@@ -166,16 +183,22 @@ class UploadTarget:
             self._http = None
 
 
-def judged(raw: bytes, expected: int) -> tuple[str, int]:
-    """What is wrong with an answer (nothing: empty), and how many records it says were processed."""
+def judged(status: int, raw: bytes, expected: int) -> tuple[str, int]:
+    """What is wrong with an answer (nothing: empty), and how many records it says were processed.
+
+    Whatever is not refused may have been kept, also behind a redirect or a page that is no JSON, unless it says that it
+    was not.
+    """
+    if status >= 400:
+        return f"http_{status}", 0
     try:
         body: Any = json.loads(raw)
     except ValueError:
-        return "not_json", 0
-    if not isinstance(body, Mapping) or body.get("success") is not True:
-        return "not_successful", 0
-    if body.get("load_test_mode") is not True:
+        body = None
+    if not isinstance(body, Mapping) or body.get("load_test_mode") is not True:
         return NOT_SAFE, 0
+    if status != 200 or body.get("success") is not True:
+        return "not_successful", 0
     processed = body.get("processed_count")
     if isinstance(processed, bool) or not isinstance(processed, int):
         return "no_count", 0

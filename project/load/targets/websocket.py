@@ -17,6 +17,7 @@ from project.load.core.recorder import Recorder
 from project.load.engine.clock import now_us
 from project.load.errors import BadUsage, CallFailed, TargetUnreachable
 from project.load.targets.base import Answer, failure_of
+from project.load.targets.fence import Fence
 from project.load.targets.messages import Matching, Source, Texts, bytes_of, correlation_of
 
 log = logging.getLogger(__name__)
@@ -197,7 +198,9 @@ class WebSocketTarget:
     async def open(self, recorder: Recorder) -> None:
         """See that a connection can be opened."""
         self._recorder = recorder
-        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), headers=self.headers)
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0), headers=self.headers, middlewares=(Fence(self.url),)
+        )
         try:
             await (await self._connect()).close()
         except CallFailed as error:
