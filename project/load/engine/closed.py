@@ -52,6 +52,7 @@ class ClosedDriver:
         for number in range(wanted):
             if number not in self._users:
                 task = asyncio.create_task(self._user(number))
+                task.add_done_callback(self._state.watch)
                 self._users[number] = task
         self._state.recorder.users = wanted
 

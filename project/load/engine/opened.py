@@ -74,7 +74,7 @@ class OpenDriver:
         elif state.in_flight >= state.plan.most_open:
             state.refused(intended_us, now_us(), "too_many_open")
         else:
-            _keep(self._calls, asyncio.create_task(self._call(session, intended_us)))
+            self._keep(self._calls, asyncio.create_task(self._call(session, intended_us)))
 
     async def _call(self, session: Session, intended_us: int) -> None:
         state = self._state
@@ -92,7 +92,7 @@ class OpenDriver:
     def _reopen(self, number: int) -> None:
         if number not in self._reopening:
             self._reopening.add(number)
-            _keep(self._reconnecting, asyncio.create_task(self._reconnect(number)))
+            self._keep(self._reconnecting, asyncio.create_task(self._reconnect(number)))
 
     async def _reconnect(self, number: int) -> None:
         state = self._state
@@ -113,6 +113,11 @@ class OpenDriver:
         finally:
             self._reopening.discard(number)
 
+    def _keep(self, tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        task.add_done_callback(self._state.watch)
+
     async def drain(self, seconds: float) -> None:
         """Wait for calls under way, then give up on the rest and close every connection."""
         if self._calls and seconds > 0:
@@ -122,8 +127,3 @@ class OpenDriver:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         await asyncio.gather(*(session.close() for session in self._sessions if session is not None))
-
-
-def _keep(tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)

@@ -148,6 +148,8 @@ class Run:
             await driver.drain(self.plan.drain_s if state.outcome == "finished" else 0.0)
             pulse.cancel()
             await asyncio.gather(pulse, return_exceptions=True)
+        if state.broken is not None:
+            raise state.broken
         if state.is_lost(min(GONE_AT_END_S, self.plan.give_up_s)):
             state.stop("target_lost")
         recorder.finish(now_us())

@@ -36,6 +36,10 @@ class State:
     started: int = 0
     silent_since_us: int | None = None
     """Since when nothing but failed connections was met; None while something answers."""
+    silent_last_us: int = 0
+    """When the last of them was met."""
+    broken: BaseException | None = None
+    """What went wrong in the run itself, and ended it."""
 
     def stop(self, outcome: str) -> None:
         """Start no more calls; the first reason counts."""
@@ -95,8 +99,15 @@ class State:
         """The target could not be reached, or left; too long of this and it counts as lost."""
         if self.silent_since_us is None:
             self.silent_since_us = at_us
+        self.silent_last_us = at_us
+
+    def watch(self, task: asyncio.Task[None]) -> None:
+        """Take it that a task of the run ended: what nobody expected ends the run, and is not passed over."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.broken = self.broken or error
+            self.stop("interrupted")
 
     def is_lost(self, within_s: float) -> bool:
-        """Whether the target has been gone for so long."""
+        """Whether the target has been gone for so long, by what was met: a time in which nobody asked says nothing."""
         since = self.silent_since_us
-        return since is not None and now_us() - since > within_s * 1e6
+        return since is not None and self.silent_last_us - since > within_s * 1e6

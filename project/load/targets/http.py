@@ -75,7 +75,9 @@ class HttpSession:
                 headers=endpoint.headers,
                 allow_redirects=False,
             ) as response:
-                size = len(await response.read())
+                size = 0  # read whole, and not kept: answers may be larger than memory
+                while part := await response.content.readany():
+                    size += len(part)
                 status = response.status
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             counts.lost += 1

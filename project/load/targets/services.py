@@ -73,6 +73,10 @@ def _endpoint(name: str, table: Any) -> Endpoint:
         raise BadUsage(f"{name}: an endpoint is a table with a path, not {table!r}")
     _known(name, table, _ENDPOINT)
     body = table.get("body")
+    if not isinstance(body, (str, bytes, type(None))):
+        raise BadUsage(f"{name}: a body is a text, not {body!r}; json is sent as JSON")
+    if body is not None and "json" in table:
+        raise BadUsage(f"{name}: an endpoint sends json or body, not both")
     weight, expect = table.get("weight", 1), table.get("expect", ())
     if isinstance(weight, bool) or not isinstance(weight, int):
         raise BadUsage(f"{name}: a weight is a whole number, not {weight!r}")
