@@ -16,6 +16,7 @@ EXIT_REFUSED: Final = 6
 EXIT_IN_USE: Final = 7
 EXIT_INTERRUPTED: Final = 130
 EXIT_TERMINATED: Final = 143
+BROKEN_OFF: Final = (EXIT_INTERRUPTED, EXIT_TERMINATED)
 EXITS: Final[dict[int, str]] = {
     EXIT_PASSED: "the run met its thresholds, or had none",
     EXIT_FAILED: "a threshold was failed: level critical; with `--strict` also warning",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +18,7 @@ import requests
 
 from project.load.cli.main import main
 from project.load.output.folder import COLUMNS, read_record
-from tests.conftest import Process, lasting_port, one_of_trials
+from tests.conftest import ROOT, Process, lasting_port, one_of_trials
 from tests.load.conftest import Calibration, Command, Ended
 
 Start = Callable[..., Calibration]
@@ -332,3 +335,27 @@ def test_nothing_is_written_when_nothing_should_be(
     assert ended.value.code == 0
     assert capsys.readouterr().out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_word_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 2
+    assert "\nCommands:\n" in capsys.readouterr().err
+
+
+def run_in_shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["bash", "-c", line], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                          capture_output=True, text=True, timeout=120, check=False)  # fmt: skip
+
+
+@pytest.mark.parametrize("onlooker", ["| head -c 1; exit ${PIPESTATUS[0]}", ">&-"])
+def test_a_run_is_kept_whoever_leaves_before_it_ends(echo: Calibration, tmp_path: Path, onlooker: str) -> None:
+    done = run_in_shell(
+        f"{sys.executable} -m project.load load --url {echo.http} --requests 20 --allow-invalid --output runs "
+        f"--metrics-port 0 --threshold 'p95_ms<0.001' {onlooker}",
+        tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert read_record(folder).counts.done == 20

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as xml
 
 import pytest
+from rich.console import Console
 
+from project.load.cli.view import show_result
 from project.load.core.record import RunRecord
-from project.load.core.thresholds import PROFILES, Threshold, judge
+from project.load.core.thresholds import CRITICAL, PROFILES, WARNING, Threshold, judge
 from project.load.output.charts import Line, line_chart, thinned, ticks
 from project.load.output.ci import github_summary, junit_xml
+from project.load.output.folder import write_atomically
 from project.load.output.report import report_html
+from project.load.output.words import named
 from tests.load.conftest import Calibration, Command
 from tests.load.test_core import run_of
 
@@ -64,7 +71,7 @@ def test_the_report_is_whole_and_needs_nothing_else() -> None:
     assert page.open == []
     words = " ".join(page.words)
     for text in ("Verdict: critical", "Response time", "Percentiles", "Where the time goes", "GET /", "timeout",
-                 "storm 1", "rate: 10", "1,500"):  # fmt: skip
+                 "storm 1", "rate 10/s", "1,500"):  # fmt: skip
         assert text in words, text
     assert [value for name, value in page.attributes if name in ("src", "href")] == []
     assert "script" not in page.tags
@@ -96,6 +103,8 @@ def test_junit_has_a_case_a_finding_and_says_which_failed() -> None:
     (suite,) = xml.fromstring(junit_xml(judged()))
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("4", "1", "0")
     assert [case.get("name") for case in suite if case.find("failure") is not None] == ["mean_ms"]
+    (strict,) = xml.fromstring(junit_xml(judged(), (WARNING, CRITICAL)))
+    assert strict.get("failures") == "2"
 
 
 def test_builders_are_told_by_the_command(
@@ -121,3 +130,53 @@ def test_axes_are_round_and_peaks_survive_thinning() -> None:
     assert len(thinned(points)) <= 600
     assert (777.0, 9.0) in thinned(points)
     assert "nothing to show" in line_chart("Empty", [Line("a", "a", [])], x_label="s", y_label="ms")
+
+
+def test_figures_have_their_units() -> None:
+    assert named("recovery_s", 3) == ("recovery", "3 s")
+    assert named("held", {"users": 20, "rate": 6808.123}) == ("held", "users 20, rate 6,808/s")
+    assert named("capacity", {"rate": 0.123456, "at_most": "not found", "confirmed": True}) == (
+        "capacity",
+        "rate 0.1235/s, at most not found, confirmed yes",
+    )
+    assert named("records", {"per_second": 52000.0, "batch_size": 1000}) == (
+        "records",
+        "per second 52,000/s, batch size 1,000",
+    )
+
+
+@pytest.mark.parametrize(
+    ("profile", "says"),
+    [
+        ("services", "(good < 1000, warning < 3000)"),
+        ("uploads", "(good < 20000, else warning)"),
+        ("uploads", "(good < 1, warning <= 5)"),
+    ],
+)
+def test_limits_are_said_as_they_are_meant(profile: str, says: str) -> None:
+    record = run_of(lambda number: 20_000)
+    assert any(says in finding.text for finding in judge(record, PROFILES[profile]).findings)
+    (only,) = judge(record, (Threshold("p95_ms", 5, 5),)).findings
+    assert only.text.endswith("(good < 5)")
+
+
+def test_the_terminal_tells_endpoints_apart_and_how_many_calls_the_rate_leaves_out() -> None:
+    record = judged()
+    record.endpoints["POST /b"] = {"calls": 2.0, "failed": 0.0, "mean_ms": 1.5, "p95_ms": 2.5}
+    record.done_in_time = record.counts.done - 3
+    out = io.StringIO()
+    show_result(Console(file=out, width=200), record)
+    text = out.getvalue()
+    assert re.search(r"GET /\s+3\s+1\s+2\.00\s+3\.00", text)
+    assert re.search(r"POST /b\s+2\s+0\s+1\.50\s+2\.50", text)
+    assert "not counting 3 that ended after the time was over" in text
+
+
+def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as other:
+        read = other.submit(pipe.read_text, "utf-8")
+        write_atomically(pipe, "whole")
+        assert read.result(60) == "whole"
+    assert pipe.is_fifo()

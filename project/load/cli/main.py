@@ -18,6 +18,7 @@ from project.load.cli.options import shared_options
 from project.load.cli.play import Order, play
 from project.load.cli.records import RECORD_COMMANDS
 from project.load.cli.services import services_command
+from project.load.cli.terminal import fail, open_standard_files, terminal
 from project.load.cli.thresholds import read_thresholds
 from project.load.cli.verify import verify_command
 from project.load.errors import LoadError
@@ -75,7 +76,7 @@ def _callback(scenario: Scenario) -> Callable[..., None]:
     names = {option.name for option in scenario.options}
 
     def run(**given: Any) -> None:
-        console = Console(highlight=False, soft_wrap=True)
+        console = terminal()
         if given["debug"]:
             _log_to(console)
         own = {name: value for name, value in given.items() if name in names}
@@ -162,7 +163,7 @@ def export_command(tool: str, scenario: str, options: tuple[str, ...]) -> None:
     with _command(known).make_context(scenario, list(options)) as context:
         given = context.params
     order = _order(known, {name: value for name, value in given.items() if name in names}, given)
-    export(order, tool, Console(highlight=False, soft_wrap=True))
+    export(order, tool, terminal())
 
 
 for _scenario in SCENARIOS.values():
@@ -188,6 +189,7 @@ def joined(arguments: list[str]) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code; what goes wrong is one line."""
+    open_standard_files()
     try:
         cli(
             joined(sys.argv[1:] if arguments is None else arguments),
@@ -198,6 +200,9 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         _fail(" ".join(error.format_message().split()), 2)
     except LoadError as error:
@@ -205,5 +210,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(text: str, code: int) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"✗ {text}", style="red", markup=False, highlight=False)
+    fail(text)
     sys.exit(code)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 
+from project.load.cli.terminal import terminal
 from project.load.errors import BadUsage
 from project.load.output.monitoring import set_up
 
@@ -18,6 +18,6 @@ def monitor_command(setup: bool, folder: Path) -> None:
     """Write the Grafana dashboard and the Prometheus alert rules for runs with --metrics-port."""
     if not setup:
         raise BadUsage("monitor needs --setup; figures of a run are served with its --metrics-port")
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal()
     for path in set_up(folder):
         console.print(f"Written: {path}")

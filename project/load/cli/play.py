@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from project.load.cli.terminal import fail
 from project.load.cli.view import View, show_result
 from project.load.core.record import RunRecord
 from project.load.core.thresholds import CRITICAL, WARNING, Threshold, judge
@@ -110,12 +111,13 @@ def _play(order: Order, console: Console, file: ProgressFile | None) -> int:
     if not order.quiet:
         show_result(console, record)
     code = exit_code(record, strict=order.strict, allow_invalid=order.allow_invalid)
-    problem = _keep(folder, record, results) or _keep_flat(order.flat, record) or _tell_builders(order, record)
+    problem = _keep(folder, record, results) or _keep_flat(order.flat, record, folder) or _tell_builders(order, record)
     if problem is not None:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"✗ {problem.message}", style="red", markup=False)
+        fail(problem.message)
         code = problem.exit_code
-    elif folder is not None and not order.quiet:
-        console.print(f"Results: {folder}")
+    elif not order.quiet:
+        for place in filter(None, (folder, order.flat)):
+            console.print(f"Results: {place}")
     if file is not None:
         file.end(record.outcome, code, folder=folder, error=problem.message if problem is not None else "")
     return code
@@ -168,10 +170,10 @@ def _keep(folder: Path | None, record: RunRecord, results: Results | None) -> Ou
     return problem
 
 
-def _keep_flat(flat: Path | None, record: RunRecord) -> OutputFailed | None:
+def _keep_flat(flat: Path | None, record: RunRecord, folder: Path | None) -> OutputFailed | None:
     try:
         if flat is not None:
-            write_suite(flat, record)
+            write_suite(flat, record, folder.name if folder is not None else "")
     except OutputFailed as error:
         return error
     return None
@@ -184,7 +186,7 @@ def _tell_builders(order: Order, record: RunRecord) -> OutputFailed | None:
     try:
         if order.junit is not None:
             order.junit.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(order.junit, junit_xml(record))
+            write_atomically(order.junit, junit_xml(record, failing_levels(strict=order.strict)))
         if summary:
             path = Path(summary)
             with path.open("a", encoding="utf-8") as file:
@@ -236,5 +238,9 @@ def exit_code(record: RunRecord, *, strict: bool = False, allow_invalid: bool = 
         return OUTCOME_EXITS[record.outcome]
     if not record.validity.valid and not allow_invalid:
         return EXIT_INVALID
-    failing = (CRITICAL, WARNING) if strict else (CRITICAL,)
-    return EXIT_FAILED if record.verdict.level in failing else EXIT_PASSED
+    return EXIT_FAILED if record.verdict.level in failing_levels(strict=strict) else EXIT_PASSED
+
+
+def failing_levels(*, strict: bool) -> tuple[str, ...]:
+    """The levels that fail a run."""
+    return (CRITICAL, WARNING) if strict else (CRITICAL,)

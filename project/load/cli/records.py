@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from project.load.cli.play import exit_code
+from project.load.cli.terminal import terminal
 from project.load.cli.thresholds import read_thresholds
 from project.load.cli.view import show_result
 from project.load.core.comparing import LEAST_EFFECT, Effect, compare
@@ -24,10 +25,6 @@ from project.load.errors import EXIT_FAILED, EXIT_PASSED, BadUsage, OutputFailed
 from project.load.output.folder import RECORD, make_folder, read_record, write_atomically, write_record
 
 _COLOURS: Final = {"same": "dim", "better": "green", "worse": "red", "unclear": "yellow"}
-
-
-def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
 
 
 @click.command("compare")
@@ -48,7 +45,7 @@ def compare_command(a: Path, b: Path, least: float, seed: int, json_path: Path |
     effects = compare(first, second, seed=seed, least=least)
     if json_path is not None:
         _write_effects(json_path, effects)
-    console = _console()
+    console = terminal()
     _warn_of_differences(console, first, second)
     for effect in effects:
         console.print(f"  {effect.text}", style=_COLOURS[effect.change], markup=False)
@@ -163,7 +160,7 @@ def merge_command(
     whole.verdict = judge(whole, rules, profile)
     folder = make_folder(output, name)
     write_record(folder, whole)
-    console = _console()
+    console = terminal()
     show_result(console, whole)
     if not _overlap(records):
         console.print("⚠ these runs were not driven at the same time: their rate is that of no moment", style="yellow")

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from rich.console import Console
 
 from project.load.api.performance import stress_options
 from project.load.cli.options import DEFAULT_OUTPUT
 from project.load.cli.play import Order, play
+from project.load.cli.terminal import terminal
 from project.load.core.thresholds import PROFILES
-from project.load.errors import EXIT_USAGE
+from project.load.errors import BROKEN_OFF, EXIT_USAGE
 from project.load.permission import config_path
 from project.load.scenarios.table import scenario_named
 from project.load.targets.kinds import TargetOptions
@@ -54,7 +54,7 @@ def services_command(
     allow_invalid: bool,
 ) -> None:  # fmt: skip
     """Test every service of the services' file that runs; the worst exit code of its tests, 2 when none runs."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal()
     chosen = DEPTHS[depth]
     depth_ = Depth(users or chosen.users, duration or chosen.duration_s, chosen.most_users, chosen.ramp_up_s)
     services = read_services(file)
@@ -68,7 +68,10 @@ def services_command(
         if not _runs(service):
             console.print(f"✗ Service {name} is not running on port {service.port}", style="red")
             continue
-        codes += [play(order, console) for order in _orders(service, depth_, output, allow_invalid)]
+        for order in _orders(service, depth_, output, allow_invalid):
+            codes.append(play(order, console))
+            if codes[-1] in BROKEN_OFF:
+                sys.exit(codes[-1])  # whoever ends one test does not want the next
     sys.exit(max(codes) if codes else EXIT_USAGE)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 import click
-from rich.console import Console
 
+from project.load.cli.terminal import terminal
 from project.load.engine.loops import run_in_loop
 from project.load.errors import EXIT_FAILED, EXIT_PASSED
 from project.load.permission import allowed_entry, check_token, config_path, is_loopback, write_proof
@@ -43,7 +43,7 @@ def verify_command(
         return await verify(url, options, headers, timeout)
 
     found = run_in_loop(work())
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal()
     for step in found.steps:
         mark, colour = _MARKS[step.passed]
         detail = f": {step.detail}" if step.detail else ""

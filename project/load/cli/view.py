@@ -7,12 +7,15 @@ from typing import Final
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
 from project.load.core.record import STAGES, RunRecord
 from project.load.engine.run import Progress
+from project.load.output.words import named
 
 PLAIN_EVERY_S: Final = 10.0
 _COLOURS: Final = {"good": "green", "warning": "yellow", "critical": "red", "none": "dim"}
@@ -85,8 +88,10 @@ def show_result(console: Console, record: RunRecord) -> None:
     console.print(
         f"\n[bold]{record.scenario}[/] on {record.url} ({record.kind}), {record.duration_s:.1f} s, {record.outcome}",
     )
+    after = counts.done - record.done_in_time
     console.print(
-        f"  {counts.done} calls, {counts.succeeded} succeeded, {counts.failed} failed; {record.rate:.1f}/s",
+        f"  {counts.done} calls, {counts.succeeded} succeeded, {counts.failed} failed; {record.rate:.1f}/s"
+        + (f", not counting {after} that ended after the time was over" if after else ""),
     )
     for name, times in (("response time", response), ("service time", service)):
         cuts = ", ".join(f"{cut} {times[cut + '_ms']:.2f}" for cut in ("p50", "p95", "p99", "max"))
@@ -96,6 +101,8 @@ def show_result(console: Console, record: RunRecord) -> None:
             console.print(
                 f"    {stage} (ms): mean {times['mean_ms']:.2f}, p50 {times['p50_ms']:.2f}, p95 {times['p95_ms']:.2f}"
             )
+    if len(record.endpoints) > 1:
+        _show_endpoints(console, record)
     if test_id := record.config.get("test_id"):
         console.print(f"  test id: {test_id}, by which the console's log finds these requests")
     accounting = ("sent", "received", "lost", "late", "duplicated", "out_of_order")
@@ -105,7 +112,7 @@ def show_result(console: Console, record: RunRecord) -> None:
     for kind, count in list(record.errors.items())[:10]:
         console.print(f"  [red]{count} x {kind}[/]")
     for name, value in record.findings.items():
-        console.print(f"  {name.replace('_', ' ')}: {_worded(value)}", highlight=False, markup=False)
+        console.print("  " + ": ".join(named(name, value)), markup=False)
     for finding in record.verdict.findings:
         console.print(f"  {_MARKS[finding.level]} {finding.text}", style=_COLOURS[finding.level])
     if record.verdict.level != "none":
@@ -123,9 +130,18 @@ def _show_validity(console: Console, record: RunRecord) -> None:
         )
 
 
-def _worded(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_worded(item)}" for key, item in value.items())
-    return str(value)
+def _show_endpoints(console: Console, record: RunRecord) -> None:
+    """Where several things are called, each by itself: one that is slow or fails hides among the others."""
+    table = Table("endpoint", box=None, padding=(0, 2), pad_edge=False, header_style="")
+    for heading in ("calls", "failed", "mean ms", "p95 ms"):
+        table.add_column(heading, justify="right")
+    for name, figures in record.endpoints.items():
+        failed = round(figures["failed"])
+        table.add_row(
+            Text(name, overflow="fold"),
+            f"{figures['calls']:.0f}",
+            Text(str(failed), style="red" if failed else ""),
+            f"{figures['mean_ms']:.2f}",
+            f"{figures['p95_ms']:.2f}",
+        )
+    console.print(Padding(table, (0, 0, 0, 2)))

@@ -101,9 +101,17 @@ class Threshold:
         value = float(read(record))
         level = self.level(value)
         limit = self.warning if level == CRITICAL else self.good
-        sign = ">" if self.higher_is_better else "<"
-        text = f"{title}: {_shown(value)}{_unit(unit)} (good {sign} {self.good:g}, warning {sign} {self.warning:g})"
+        text = f"{title}: {_shown(value)}{_unit(unit)} ({self._limits()})"
         return Finding(self.metric, level, value, limit, unit, text)
+
+    def _limits(self) -> str:
+        sign = ">" if self.higher_is_better else "<"
+        good = f"good {sign} {self.good:g}"
+        if self.warning == self.good and not self.inclusive:
+            return good
+        if math.isinf(self.warning):
+            return f"{good}, else warning"
+        return f"{good}, warning {sign}{'=' if self.inclusive else ''} {self.warning:g}"
 
 
 def _shown(value: float) -> str:

@@ -40,12 +40,13 @@ _OWN_FAILURES = {
 _TEXTS = {
     "schedule_lag_p99_ms": "calls started late, because the generator was busy",
     "loop_lag_p99_ms": "the generator's event loop was held up",
-    "own_cpu_share": "the generator used that share of one core",
-    "open_files_share": "that share of the open files allowed was used",
+    "own_cpu_share": "the generator used up much of its one core",
+    "open_files_share": "of the open files allowed, many were used",
 }
 
 
 def _judged(metric: str, value: float, limits: tuple[float, float] | list[float], unit: str) -> Finding:
     level = GOOD if value <= limits[0] else WARNING if value <= limits[1] else CRITICAL
     limit = limits[1] if level == CRITICAL else limits[0]
-    return Finding(metric, level, value, limit, unit, f"{_TEXTS[metric]}: {value:.3g} {unit}".rstrip())
+    figure = f"{value:.3g} {unit}" if unit else f"{value:.0%}"
+    return Finding(metric, level, value, limit, unit, f"{_TEXTS[metric]}: {figure}")

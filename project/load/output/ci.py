@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from xml.etree import ElementTree as xml
 
 from project.load.core.record import RESPONSE, RunRecord
+from project.load.core.thresholds import CRITICAL
 
 _MARKS = {"good": "✅", "warning": "⚠️", "critical": "❌", "none": ""}
 
 
-def junit_xml(record: RunRecord) -> str:
-    """A test case a finding; ``critical`` ones fail, an invalid run is an error of its own."""
+def junit_xml(record: RunRecord, failing: Collection[str] = (CRITICAL,)) -> str:
+    """A test case a finding; those of the ``failing`` levels fail, an invalid run is an error of its own."""
     suite = xml.Element(
         "testsuite",
         name=f"load: {record.name}",
@@ -20,7 +22,7 @@ def junit_xml(record: RunRecord) -> str:
     failures = 0
     for finding in record.verdict.findings:
         case = xml.SubElement(suite, "testcase", classname=record.scenario, name=finding.metric, time="0")
-        if finding.level == "critical":
+        if finding.level in failing:
             failures += 1
             xml.SubElement(case, "failure", message=_clean(finding.text), type=finding.level)
         else:

@@ -66,7 +66,13 @@ def make_folder(base: Path, name: str, at_epoch_s: float | None = None) -> Path:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace a file as a whole, so that a reader never sees half of it. Raises OSError."""
+    """Replace a file as a whole, so that a reader never sees half of it. Raises OSError.
+
+    What is no file (a terminal, a pipe, /dev/stdout) is written to, not replaced.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_text(text, encoding="utf-8")
+        return
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         beside.write_text(text, encoding="utf-8")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Sequence
 from html import escape
-from typing import Any, Final
+from typing import Final
 
 from project.load.core.record import RESPONSE, SERVICE, STAGES, Finding, Point, RunRecord
 from project.load.output.charts import Line, line_chart, number, percentile_marks, percentile_place
 from project.load.output.style import STYLE
+from project.load.output.words import named, worded
 
 MARKS: Final = {"good": "✓", "warning": "⚠", "critical": "✗", "none": "·"}
 LONG_S: Final = 600.0
@@ -243,12 +243,12 @@ def _errors(record: RunRecord) -> str:
 def _events(record: RunRecord) -> str:
     parts = []
     if record.findings:
-        rows = [(escape(name.replace("_", " ")), escape(_plain(value))) for name, value in record.findings.items()]
+        rows = [tuple(map(escape, named(name, value))) for name, value in record.findings.items()]
         parts.append(f"<section><h2>What was found</h2>{_table(('', ''), rows)}</section>")
     if record.events:
         told = [
             (f"{event.get('at_s', 0):.1f}", escape(str(event.get("what", ""))),
-             escape(_plain({key: value for key, value in event.items() if key not in ("at_s", "what")})))
+             escape(worded({key: value for key, value in event.items() if key not in ("at_s", "what")})))
             for event in record.events
         ]  # fmt: skip
         parts.append(f"<section><h2>What happened</h2>{_table(('s', 'what', ''), told)}</section>")
@@ -257,7 +257,7 @@ def _events(record: RunRecord) -> str:
 
 def _configuration(record: RunRecord) -> str:
     rows = [
-        (escape(name), escape(_plain(value))) for name, value in record.config.items() if value not in (None, "", [])
+        tuple(map(escape, named(name, value))) for name, value in record.config.items() if value not in (None, "", [])
     ]
     own = record.own
     rows += [
@@ -266,14 +266,6 @@ def _configuration(record: RunRecord) -> str:
         ("generator: open files", f"{own.fds_peak} of {own.fds_limit}"),
     ]
     return f"<section><h2>Configuration</h2>{_table(('', ''), rows)}</section>"
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {_plain(item)}" for key, item in value.items())
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

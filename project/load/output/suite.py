@@ -36,10 +36,13 @@ def summary_of(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def write_suite(folder: Path, record: RunRecord) -> list[Path]:
-    """``NAME_TIME.json``, ``.csv`` and ``_summary.json``; their paths. Raises OutputFailed."""
+def write_suite(folder: Path, record: RunRecord, stem: str = "") -> list[Path]:
+    """``NAME_TIME.json``, ``.csv`` and ``_summary.json``; their paths. Raises OutputFailed.
+
+    ``stem``: the name and time, as the run's own folder has them; otherwise the record's.
+    """
     begun = datetime.fromisoformat(record.started_at).astimezone().strftime("%Y%m%d_%H%M%S")
-    stem = f"{safe_name(record.name)}_{begun}"
+    stem = stem or f"{safe_name(record.name)}_{begun}"
     files = {
         f"{stem}.json": _json(metrics_shape(record)),
         f"{stem}.csv": series_csv(record.series),
