@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import re
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -73,6 +75,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each measurement")
     parser.add_argument("--capacity", type=int, default=100, help="requests the worker keeps at hand")
+    parser.add_argument("--ended", type=int, default=100_000, help="requests that ended before, for the last turns")
     parser.add_argument("--queued", type=int, default=10_000, help="requests to queue for the restart test")
     options = parser.parse_args()
     hello, port = start("bench/hello.py", "0")
@@ -100,7 +103,7 @@ async def main() -> None:
 
             own_rate, times = await measure(own, health, options.seconds)
             show("the site's /healthz, 50 connections", own_rate, times, hello_rate)
-            await relay(port, space, own_rate, options.seconds)
+            await relay(port, space, own_rate, options.seconds, lambda: age(Path(folder), options.ended))
             worker.terminate()
             worker.wait(10)
             site = await restart(site, port, space, options.queued, environment)
@@ -126,7 +129,26 @@ async def connected(port: int, space: str) -> None:
         await asyncio.sleep(0.05)
 
 
-async def relay(port: int, space: str, hello: float, seconds: float) -> None:
+def age(folder: Path, count: int) -> str:
+    """Give the site a past: copies of a request that was done, with their histories. What that is, in words."""
+    (path,) = folder.glob("*.db")
+    with contextlib.closing(sqlite3.connect(path, timeout=30)) as database, database:
+        past = "past (id) AS (SELECT 'past-1' UNION ALL SELECT 'past-' || (substr(id, 6) + 1) FROM past LIMIT ?)"
+        for table, own, some in (
+            ("requests", ("seq", "id"), "status = 'completed' LIMIT 1"),
+            ("history", ("id", "request_id"), "request_id = (SELECT request_id FROM history LIMIT 1)"),
+        ):
+            columns = [f'"{row[1]}"' for row in database.execute(f"PRAGMA table_info({table})") if row[1] not in own]
+            names = ", ".join(columns)
+            database.execute(
+                f"WITH RECURSIVE {past} INSERT INTO {table} ({own[1]}, {names}) "  # noqa: S608  (the tables' own names)
+                f"SELECT past.id, {names} FROM past, (SELECT {names} FROM {table} WHERE {some})",
+                (count,),
+            )
+    return f"with {count} requests that ended before"
+
+
+async def relay(port: int, space: str, hello: float, seconds: float, age: Callable[[], str]) -> None:
     """Requests from submission to result, by waiting and by polling."""
     clients = [Client(port) for _ in range(100)]
     for client in clients:
@@ -147,10 +169,11 @@ async def relay(port: int, space: str, hello: float, seconds: float) -> None:
         for users in (1, 10, 100):
             rate, times = await measure(clients[:users], call, seconds)
             show(f"relay, {users} users {name}", rate, times, hello)
-    await in_turn(clients, waiting, seconds / 2)
+    await in_turn("", clients, waiting, seconds / 2)
+    await in_turn(age(), clients, waiting, seconds / 2)
 
 
-async def in_turn(clients: list[Client], waiting: Call, seconds: float) -> None:
+async def in_turn(when: str, clients: list[Client], waiting: Call, seconds: float) -> None:
     """The ratio once more, each relay rate beside a hello of the same moment: machines change their speed."""
     ratios = []
     for _ in range(ROUNDS):
@@ -158,7 +181,7 @@ async def in_turn(clients: list[Client], waiting: Call, seconds: float) -> None:
         rate, _ = await measure(clients, waiting, seconds)
         ratios.append(rate / hello)
     print(
-        f"  100 users waiting to the hello beside them, {ROUNDS} times in turn: median ratio "
+        f"  100 users waiting to the hello beside them, {ROUNDS} times in turn{when and ', '}{when}: median ratio "
         f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
         flush=True,
     )
