@@ -7,8 +7,9 @@ import csv
 import io
 import json
 import signal
+import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,11 @@ from project.load.core.histogram import Histogram, percentile_of_counts
 from project.load.core.ledger import Ledger, Receipt
 from project.load.core.little import little
 from project.load.core.plan import Plan
-from project.load.core.record import RESPONSE, SERVICE, Counts, RunRecord
+from project.load.core.record import LOOP, RESPONSE, SERVICE, Counts, RunRecord
 from project.load.core.recorder import Recorder
 from project.load.core.steps import step_of
 from project.load.core.thresholds import Threshold, judge
+from project.load.core.validity import validate
 from project.load.engine.loops import run_in_loop
 from project.load.engine.run import Run
 from project.load.output.folder import Results, read_record
@@ -194,6 +196,46 @@ def test_a_run_of_so_many_calls_is_as_long_as_they_are(calibration: Start) -> No
     record = run_in_loop(Run(Plan("five", "open", profile.steady(10, 30), requests=5), target).go())
     assert record.duration_s == pytest.approx(0.9, abs=0.2)
     assert (record.done_in_time, record.rate) == (5, pytest.approx(5.5, abs=1.5))
+
+
+@dataclass
+class Sluggish:
+    """A target, and its session, in this very process: it answers after 20 ms and blocks the loop when it is closed."""
+
+    kind: str = "websocket"
+    url: str = "ws://here"
+    is_open: bool = True
+
+    async def open(self, recorder: Recorder) -> None:
+        """Nothing."""
+
+    async def session(self, number: int, *, shared: bool) -> Sluggish:
+        return self
+
+    async def call(self) -> Answer:
+        await asyncio.sleep(0.02)
+        return Answer()
+
+    async def close(self) -> None:
+        time.sleep(0.5)
+
+
+@one_of_trials
+def test_closing_many_connections_is_no_lag_of_the_measurement() -> None:
+    record = run_in_loop(Run(Plan("closing", "open", profile.steady(50, 0.5)), Sluggish()).go())
+    assert record.counts.succeeded == 25
+    assert record.histogram(LOOP).highest_us < 400_000
+
+
+def test_lateness_is_judged_by_what_the_target_took_and_not_by_itself() -> None:
+    """A quarter of what the target takes: more, and a high percentile is as much the generator's as the target's."""
+    for late_us, valid in ((20_000, True), (30_000, False)):
+        recorder = Recorder(0)
+        for number in range(1000):
+            at = number * 1000
+            late = late_us if number % 20 == 0 else 0
+            recorder.ended(at, at + late, at + late + 60_000)
+        assert validate(record_of(recorder, 1)).valid is valid
 
 
 def test_bytes_are_bytes_and_not_signs() -> None:
