@@ -82,6 +82,16 @@ def test_stages_add_up_to_the_whole() -> None:
     assert quick == {"queue": 100_000, "run": 530_000, "return": 70_000}
     assert stages_of(body | {"dispatched_at": None, "started_at": None}, 700_000)["queue"] == 630_000
     assert stages_of({}, 1) == {}
+    # The worker's word for its beginning, and rounding, may lie before the hand-over: the sum stays the whole.
+    early = stages_of(body | {"started_at": "2026-01-01T00:00:00.090Z"}, 700_000)
+    assert early == {"queue": 100_000, "dispatch": 0, "run": 530_000, "return": 70_000}
+
+
+def test_a_site_whose_clock_was_set_meanwhile_says_nothing_of_stages() -> None:
+    body = {"queued_at": "2026-01-01T00:00:00.000Z", "dispatched_at": "2026-01-01T00:00:00.001Z"}
+    assert stages_of(body | {"finished_at": "2026-01-01T01:00:00.000Z"}, 700_000) == {}
+    assert stages_of(body | {"finished_at": "2025-12-31T23:00:00.000Z"}, 700_000) == {}
+    assert stages_of(body | {"finished_at": "2026-01-01T00:00:00.701Z"}, 700_000)["return"] == 0, "rounded"
 
 
 def test_in_safe_mode_nothing_is_left(site: LiveSite, load: Load) -> None:

@@ -32,6 +32,8 @@ EMPTYING_S: Final = 10.0
 CANCELLED_AT_ONCE: Final = 20
 WRONG_RESULT: Final = "wrong_result"
 MOST_TOLD_CHARS: Final = 200
+ROUNDING_US: Final = 2_000
+"""The site's times are in whole milliseconds."""
 MOST_TOLD_SPACES: Final = 5
 _NOT_UNDERSTOOD: Final = (ValueError, KeyError, TypeError, AttributeError)
 """What reading an answer raises that is not what a site of this kind says."""
@@ -198,20 +200,25 @@ def stages_of(body: Mapping[str, Any], took_us: int) -> dict[str, int]:
 
     ``queue``: until it was handed to a worker; ``dispatch``: until the worker said it began; ``run``: until the result
     was recorded (from the hand-over where the worker did not say); ``return``: the rest of ``took_us``, the way there
-    and back. Clocks of two machines are never compared.
+    and back. Clocks of two machines are never compared. Nothing where the site's clock was set meanwhile: by it the
+    request would have taken longer than the whole, or less than nothing.
     """
     queued, dispatched, started, finished = (
         _epoch_us(body.get(name)) for name in ("queued_at", "dispatched_at", "started_at", "finished_at")
     )
-    if queued is None or finished is None:
+    if queued is None or finished is None or not 0 <= finished - queued <= took_us + ROUNDING_US:
         return {}
     stages = {"return": max(0, took_us - (finished - queued))}
     if dispatched is None:
         return stages | {"queue": finished - queued}
-    stages["queue"] = max(0, dispatched - queued)
+    # Each begins where the one before it ended, so that they add up.
+    dispatched = min(max(dispatched, queued), finished)
+    stages["queue"] = dispatched - queued
+    began = dispatched
     if started is not None:
-        stages["dispatch"] = max(0, started - dispatched)
-    stages["run"] = max(0, finished - (started if started is not None else dispatched))
+        began = min(max(started, dispatched), finished)
+        stages["dispatch"] = began - dispatched
+    stages["run"] = finished - began
     return stages
 
 
