@@ -138,7 +138,7 @@ def _counts() -> list[str]:
 _MEANINGS = {
     "sent": "went out",
     "received": "came in, whatever it was",
-    "lost": "was not answered in time, nor later",
+    "lost": "was not answered in time, nor later within the run",
     "late": "was answered after the timeout; the call had failed by then",
     "duplicated": "was answered more than once",
     "out_of_order": "was answered after a later message of the same connection",

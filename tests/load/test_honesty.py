@@ -33,13 +33,15 @@ from project.load.output.folder import Results, read_record
 from project.load.scenarios.losing import Gaps
 from project.load.targets.base import Answer
 from project.load.targets.messages import bytes_of, fixed
+from project.load.targets.socketio import SocketIOTarget
 from project.load.targets.websocket import WebSocketTarget
 from tests.conftest import one_of_trials
-from tests.load.conftest import Calibration, Command
+from tests.load.conftest import Calibration, Command, Ended
 from tests.load.test_core import record_of, run_of
 
 Start = Callable[..., Calibration]
 Load = Callable[..., Command]
+Here = Callable[..., Ended]
 
 
 @pytest.mark.parametrize(("many", "percent", "place"), [(31, 95, 30), (160, 99, 159), (1000, 99.9, 999), (1, 50, 1)])
@@ -188,6 +190,37 @@ def test_a_server_that_is_gone_when_the_run_ends_has_died(
     assert record.outcome == command.told()["status"] == "target_lost"
     # What could not be sent is none of the times: the median is still that of the answers.
     assert record.histogram(RESPONSE).percentile_us(50) >= 20_000
+
+
+@one_of_trials
+def test_losses_and_late_answers_of_socketio_are_told_apart(calibration: Start) -> None:
+    delays = ["5"] * 150
+    delays[29] = "700"  # the 30th comes after its timeout
+    server = calibration("--delays", ",".join(delays), "--lose", "40,60")
+    target = SocketIOTarget(server.http, lambda number: fixed(), timeout_s=0.5)
+    record = run_in_loop(Run(Plan("fates", "open", profile.steady(100, 1.5), connections=3), target).go())
+    counts = record.counts
+    assert (counts.sent, counts.received, counts.lost, counts.late, counts.duplicated) == (150, 148, 2, 1, 0)
+    assert record.errors == {"timeout": 3}
+
+
+@one_of_trials
+def test_a_storm_counts_from_the_cut(here: Here, calibration: Start) -> None:
+    """A client that comes back late, because it spreads its return, was away for as long."""
+    done = here(
+        "storm", "--url", calibration().ws, "--clients", "20", "--storms", "1", "--hold", "0", "--jitter", "0.4"
+    )
+    assert done.record.counts.succeeded == 20
+    assert done.record.histogram(RESPONSE).mean_us > 80_000
+    assert done.record.findings["all_back_s"] > 0.2
+
+
+@one_of_trials
+def test_calls_that_end_after_the_time_are_no_part_of_the_rate(calibration: Start) -> None:
+    target = WebSocketTarget(calibration("--delays", "300").ws, lambda number: fixed())
+    record = run_in_loop(Run(Plan("rate", "open", profile.steady(20, 1)), target).go())
+    assert (record.counts.succeeded, record.done_in_time) == (20, pytest.approx(14, abs=1))
+    assert record.rate == pytest.approx(14, abs=1.5)
 
 
 @one_of_trials

@@ -103,7 +103,6 @@ class CalibrationServer:
         at_us = now_us()
         body = await request.read()
         number = self._arrived()
-        self.tally.by_path[request.path] = self.tally.by_path.get(request.path, 0) + 1
         if number in self.truth.lost:
             if request.transport is not None:
                 request.transport.abort()
@@ -123,17 +122,13 @@ class CalibrationServer:
         return data[0] if data else None
 
     def _arrived(self) -> int:
-        tally = self.tally
-        tally.messages += 1
-        if tally.messages == 1:
-            tally.began_us = now_us()
-            if self.truth.freeze_s:
-                asyncio.get_running_loop().call_later(self.truth.freeze_at_s, self._freeze)
-        return tally.messages
+        self.tally.messages += 1
+        if self.tally.messages == 1 and self.truth.freeze_s:
+            asyncio.get_running_loop().call_later(self.truth.freeze_at_s, self._freeze)
+        return self.tally.messages
 
     def _freeze(self) -> None:
         """Stand still: really, so that nothing is read, accepted or answered."""
-        self.tally.frozen = True
         time.sleep(self.truth.freeze_s)
 
     async def _wait(self, number: int, at_us: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from project.load.core.histogram import place_of
 from project.load.errors import BadUsage
@@ -61,11 +61,7 @@ def parse_numbers(text: str) -> frozenset[int]:
 
 @dataclass(slots=True)
 class Tally:
-    """What the server saw and did."""
+    """What the server saw."""
 
     messages: int = 0
     connections: int = 0
-    open: int = 0
-    frozen: bool = False
-    began_us: int = 0
-    by_path: dict[str, int] = field(default_factory=dict)

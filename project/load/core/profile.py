@@ -92,10 +92,6 @@ class Profile:
         place = bisect_right(self._areas, area) - 1
         return self._starts[place] + self.stages[place].seconds_for(area - self._areas[place])
 
-    def scaled(self, factor: float) -> Profile:
-        """The same shape at another height."""
-        return Profile(tuple(Stage(s.duration_s, s.start * factor, s.end * factor) for s in self.stages))
-
 
 def steady(level: float, duration_s: float) -> Profile:
     """The same level throughout. Soak is this, for long."""

@@ -177,7 +177,7 @@ class RunRecord:
     events: list[dict[str, Any]] = field(default_factory=list)
     """What happened when: ``{at_s, what, ...}``; stages, storms, failovers, trials of a capacity search."""
     findings: dict[str, Any] = field(default_factory=dict)
-    """What a scenario found: the breaking point, the capacity with its interval, Little's law, the recovery time."""
+    """What a scenario found: the breaking point, the capacity with its interval, the recovery time."""
 
     @property
     def rate(self) -> float:

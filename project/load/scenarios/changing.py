@@ -8,7 +8,7 @@ from typing import Final
 from project.load.core import profile
 from project.load.core.plan import Plan
 from project.load.core.record import RunRecord
-from project.load.core.steps import drift_per_hour, recovery_s
+from project.load.core.steps import LEAST_FOR_DRIFT, drift_per_hour, recovery_s
 from project.load.errors import BadUsage
 from project.load.generators import RealisticScenarioGenerator
 from project.load.scenarios.scenario import (
@@ -92,8 +92,8 @@ def _soak_plan(options: Options, seed: int) -> Plan:
 async def _soak(conductor: Conductor, options: Options) -> RunRecord:
     record = await conductor.run(_soak_plan(options, conductor.seed))
     drift = drift_per_hour(record.series)
+    record.findings["drift"] = drift or f"not known: that takes at least {LEAST_FOR_DRIFT} intervals with calls"
     if drift:
-        record.findings["drift"] = drift
         hours = record.duration_s / 3600
         record.findings["drifts"] = abs(drift["per_hour"]) * hours > options["most_drift"]
     return record
@@ -125,7 +125,9 @@ async def _spike(conductor: Conductor, options: Options) -> RunRecord:
         {"at_s": before_s + peak_s, "what": "over", "rate": base},
     ]
     recovered = recovery_s(record.series, before_s, before_s + peak_s)
-    record.findings["recovery_s"] = "not within the run" if recovered is None else recovered
+    # Without a whole interval before the peak there is nothing to be as good as again.
+    without = "not within the run" if before_s >= 1 else "not known: nothing came before the peak"
+    record.findings["recovery_s"] = without if recovered is None else recovered
     return record
 
 

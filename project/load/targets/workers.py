@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ from project.load.engine.clock import Sleeper, now_us
 from project.load.errors import TargetUnreachable
 from project.wire import events
 from project.wire.limits import PROTOCOL
+
+log = logging.getLogger(__name__)
 
 REGISTER_TIMEOUT_S: Final = 10.0
 REMEMBERED: Final = 100_000
@@ -43,11 +46,6 @@ class PlayedWorkers:
     prefix: str = ""
     """How the prompts of this run begin."""
     recorder: Recorder | None = None
-    executed: int = 0
-    repeated: int = 0
-    """Requests that were handed over again: what at-least-once allows, and a good day does not show."""
-    refused: int = 0
-    """Results the site did not take."""
     work_us: OrderedDict[str, int] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
@@ -91,9 +89,8 @@ class PlayedWorkers:
 
     def done(self, request_id: str, took_us: int) -> None:
         """One request was worked on for so long."""
-        self.executed += 1
         if request_id in self.work_us:
-            self.repeated += 1
+            log.debug("request %s was handed over again", request_id)  # as at-least-once allows
         self.work_us[request_id] = took_us
         if len(self.work_us) > REMEMBERED:
             self.work_us.popitem(last=False)
@@ -186,7 +183,7 @@ class _Worker:
 
     async def _acknowledged(self, answer: Any = None) -> None:
         if isinstance(answer, dict) and not answer.get("ok"):
-            self._owner.refused += 1
+            log.debug("the site did not take a result: %s", answer)
 
     async def _beat(self, every_s: float) -> None:
         while self._client.connected:
