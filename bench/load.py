@@ -1,6 +1,7 @@
 """``make bench-load``: the load engine's own speed against the calibration server, in one run on one machine.
 
 Beside each figure is that of the least loop of the same library which does the same calls and keeps nothing: the limit.
+They are measured in turn, several times, for machines change their speed: shown are the medians.
 Locust's FastHttpUser is measured too where it is installed (extra ``bench``). On loopback, in processes of their own,
 the engine on one core.
 """
@@ -13,6 +14,7 @@ import importlib.util
 import json
 import re
 import resource
+import statistics
 import subprocess
 import sys
 import time
@@ -39,7 +41,10 @@ from project.load.targets.websocket import WebSocketTarget
 
 ROOT = Path(__file__).resolve().parent.parent
 USERS = 20
+TURNS = 5
 Loop = Callable[[str, float], Awaitable[int]]
+Figures = tuple[float, float]
+"""Calls a second, and processor time per call (µs)."""
 
 
 async def bare_websocket(url: str, seconds: float) -> int:
@@ -93,8 +98,8 @@ async def bare_socketio(url: str, seconds: float) -> int:
     return sum(await asyncio.gather(*(one() for _ in range(USERS))))
 
 
-def engine_rate(target: Target, seconds: float) -> tuple[float, float]:
-    """Calls a second with every statistic on, and processor time per call (µs)."""
+def engine_rate(target: Target, seconds: float) -> Figures:
+    """The engine with every statistic on."""
     began = time.process_time()
     record = run_in_loop(Run(Plan("bench", "closed", steady(USERS, seconds)), target).go())
     if record.counts.failed:
@@ -102,7 +107,7 @@ def engine_rate(target: Target, seconds: float) -> tuple[float, float]:
     return record.rate, (time.process_time() - began) / record.counts.done * 1e6
 
 
-def bare_rate(loop: Loop, url: str, seconds: float) -> tuple[float, float]:
+def bare_rate(loop: Loop, url: str, seconds: float) -> Figures:
     """The same of a bare loop."""
 
     async def measured() -> int:
@@ -113,11 +118,19 @@ def bare_rate(loop: Loop, url: str, seconds: float) -> tuple[float, float]:
     return done / seconds, (time.process_time() - began) / done * 1e6
 
 
-def show(name: str, unit: str, engine: tuple[float, float], bare: tuple[float, float]) -> None:
+def middle(turns: list[Figures]) -> Figures:
+    """The medians of the figures."""
+    rates, costs = zip(*turns, strict=True)
+    return statistics.median(rates), statistics.median(costs)
+
+
+def show(name: str, unit: str, engines: list[Figures], bares: list[Figures]) -> None:
     """One line: rates, their ratio, and that of processor times, which other work on the machine disturbs least."""
+    engine, bare = middle(engines), middle(bares)
+    rates, costs = middle([(e[0] / b[0], b[1] / e[1]) for e, b in zip(engines, bares, strict=True)])
     print(
-        f"  {name:<22}{engine[0]:>9.0f} {unit:<10}{bare[0]:>9.0f} {unit:<10}{engine[0] / bare[0]:>6.2f}"
-        f"{engine[1]:>9.1f} us{bare[1]:>9.1f} us{bare[1] / engine[1]:>7.2f}",
+        f"  {name:<22}{engine[0]:>9.0f} {unit:<10}{bare[0]:>9.0f} {unit:<10}{rates:>6.2f}"
+        f"{engine[1]:>9.1f} us{bare[1]:>9.1f} us{costs:>7.2f}",
         flush=True,
     )
 
@@ -142,7 +155,7 @@ async def idle_memory(url: str, count: int) -> float:
     return used / 1e6 / count * 1000
 
 
-def locust_rate(url: str, seconds: float) -> tuple[float, float] | None:
+def locust_rate(url: str, seconds: float) -> Figures | None:
     """Requests a second and processor time per request (µs) of Locust's FastHttpUser; None without Locust."""
     if importlib.util.find_spec("locust") is None:
         return None
@@ -169,7 +182,7 @@ def locust_rate(url: str, seconds: float) -> tuple[float, float] | None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of each measurement")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of each measurement")
     parser.add_argument("--connections", type=int, default=5000, help="idle connections to hold")
     options = parser.parse_args()
     raise_fds_limit(65_536)
@@ -199,12 +212,14 @@ def measure(http: str, ws: str, seconds: float) -> None:
     for name, unit, make, loop, url in kinds:
         engine_rate(make(), 0.3)
         bare_rate(loop, url, 0.3)
-        show(name, unit, engine_rate(make(), seconds), bare_rate(loop, url, seconds))
-    found = locust_rate(http, max(2.0, seconds))
-    if found is None:
+        turns = [(engine_rate(make(), seconds), bare_rate(loop, url, seconds)) for _ in range(TURNS)]
+        show(name, unit, [engine for engine, _ in turns], [bare for _, bare in turns])
+    others = [found for _ in range(TURNS) if (found := locust_rate(http, max(2.0, seconds))) is not None]
+    if not others:
         print("  Locust is not installed (pip install '.[bench]'): not measured")
     else:
-        print(f"  {'Locust FastHttpUser':<22}{found[0]:>9.0f} req/s{'':>36}{found[1]:>9.1f} us")
+        rate, cost = middle(others)
+        print(f"  {'Locust FastHttpUser':<22}{rate:>9.0f} req/s{'':>36}{cost:>9.1f} us")
 
 
 if __name__ == "__main__":
