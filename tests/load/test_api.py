@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import gc
 import json
 import signal
 from collections.abc import Awaitable, Callable
@@ -263,6 +264,16 @@ class TestPool:
                 assert pool.size <= 5
 
         run(work())
+
+    def test_a_pool_that_was_shut_down_leaves_nothing_open(self, echo: Calibration, caplog: Any) -> None:
+        async def work() -> None:
+            pool = ConnectionPool(WebSocketClientManager(echo.ws, metrics=MetricsCollector()), min_size=2)
+            await pool.initialize()
+            await pool.shutdown()
+
+        run(work())
+        gc.collect()
+        assert "Unclosed" not in caplog.text
 
     def test_a_pool_without_a_server_says_so(self) -> None:
         async def work() -> None:

@@ -114,18 +114,18 @@ class WebSocketClientManager:
         return await asyncio.gather(*(one(client) for client in chosen))
 
     async def disconnect_clients(self, clients: Iterable[WebSocketClient]) -> None:
-        """Disconnect them and forget them."""
+        """Disconnect them and forget them; with the last one, everything is given back."""
         chosen = list(clients)
         await self.run_batch(lambda client: client.disconnect(), chosen)
         for client in chosen:
             self.clients.pop(client.client_id, None)
+        if not self.clients and self._http is not None:
+            http, self._http = self._http, None
+            await http.close()
 
     async def disconnect_all(self) -> None:
         """Disconnect every client and give everything back."""
         await self.disconnect_clients(list(self.clients.values()))
-        if self._http is not None:
-            await self._http.close()
-            self._http = None
 
     async def open_socket(self, url: str) -> aiohttp.ClientWebSocketResponse:
         """One more connection. Raises CallFailed, and RunRefused for a target that may not be put under load."""
