@@ -116,8 +116,9 @@ def test_token_is_shown_once_and_revoked(site: LiveSite, admin: requests.Session
 
 
 def test_dashboard_and_people(site: LiveSite, admin: requests.Session) -> None:
+    site.make_space("On the dashboard")
     page = admin.get(f"{site.host}/admin/").text
-    assert "From the guide" in page
+    assert "On the dashboard" in page
     people = admin.get(f"{site.host}/admin/users").text
     assert "testuser" in people
     assert "scrypt" not in people
