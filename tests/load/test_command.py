@@ -203,6 +203,8 @@ def test_a_full_disk_costs_the_results_not_the_measurement(echo: Calibration, tm
         (["load", "--url", "http://x/", "--body", "{"], "The body is not JSON"),
         (["load", "--url", "http://x/", "--body", "@/nowhere"], "Cannot read the body /nowhere"),
         (["load", "--url", "http://x/", "--header", "nonsense"], "a header is written as Name: value"),
+        (["load", "--url", "http://x/", "--header", "a b: c"], "'a b' is no name of a header"),
+        (["load", "--url", "http://x/", "--header", "a: b\nc: d"], "the header a has a line's end"),
         (["load", "--url", "http://x/", "--method", "FETCH"], "'FETCH' is not one of the methods"),
         (["steady", "--messages", "/nowhere"], "nor a file that can be read"),
         (["steady", "--thresholds", "/nowhere"], "neither a profile"),

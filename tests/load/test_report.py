@@ -12,8 +12,8 @@ from pathlib import Path
 from xml.etree import ElementTree as xml
 
 import pytest
-from rich.console import Console
 
+from project.load.cli.terminal import terminal
 from project.load.cli.view import show_result
 from project.load.core.record import RunRecord
 from project.load.core.thresholds import CRITICAL, PROFILES, WARNING, Threshold, judge
@@ -165,11 +165,25 @@ def test_the_terminal_tells_endpoints_apart_and_how_many_calls_the_rate_leaves_o
     record.endpoints["POST /b"] = {"calls": 2.0, "failed": 0.0, "mean_ms": 1.5, "p95_ms": 2.5}
     record.done_in_time = record.counts.done - 3
     out = io.StringIO()
-    show_result(Console(file=out, width=200), record)
+    console = terminal(200)
+    console.file = out
+    show_result(console, record)
     text = out.getvalue()
     assert re.search(r"GET /\s+3\s+1\s+2\.00\s+3\.00", text)
     assert re.search(r"POST /b\s+2\s+0\s+1\.50\s+2\.50", text)
     assert "not counting 3 that ended after the time was over" in text
+
+
+def test_brackets_of_others_are_no_markup(tmp_path: Path) -> None:
+    record = judged()
+    record.name, record.errors = "[/b]", {"[/odd]": 1, "[red]": 2}
+    record.endpoints = {"GET /[bold]": record.endpoints["GET /"], "[/]": record.endpoints["GET /"]}
+    out = io.StringIO()
+    console = terminal(200)
+    console.file = out
+    show_result(console, record)
+    for text in ("[/b]: steady", "1 x [/odd]", "2 x [red]", "GET /[bold]"):
+        assert text in out.getvalue()
 
 
 def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:

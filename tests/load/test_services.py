@@ -72,6 +72,8 @@ def test_a_service_that_is_not_running_is_named_with_its_port(load: Callable[...
         ({"port": 1, "prot": 2, "endpoints": ["/"]}, "prot is not one of"),
         ({"port": 1, "endpoints": ["/"], "scheme": "ftp"}, "http or https"),
         ({"port": 1, "endpoints": ["/"], "headers": {"a": 1}}, "headers are texts"),
+        ({"port": 1, "endpoints": ["/"], "headers": {"a b": "1"}}, "'a b' is no name of a header"),
+        ({"port": 1, "endpoints": ["/"], "auth_header": {"a": "1\r\nb: 2"}}, "the header a has a line's end"),
         ({"port": 1, "endpoints": [{"path": "/", "body": 3}]}, "a body is a text"),
         ({"port": 1, "endpoints": [{"path": "/", "body": "x", "json": 3}]}, "json or body, not both"),
         (3, "is not a table"),

@@ -19,9 +19,10 @@ import pytest
 from openpyxl import load_workbook
 
 from project.load.client_records import ClientRecords, as_csv, as_xlsx
-from project.load.errors import BadUsage, TargetUnreachable
+from project.load.errors import BadUsage, RunRefused, TargetUnreachable
 from project.load.output.folder import read_record
-from project.load.scenarios.upload import UPLOAD, Preset, preset_of
+from project.load.permission import Caps
+from project.load.scenarios.upload import UPLOAD, Preset, preset_of, upload_plan
 from project.load.targets.uploads import UploadOptions, judged
 from project.load.verification import verify
 from project.wire.clients import FIELDS, problems
@@ -84,6 +85,12 @@ class TestPresets:
             preset_of(UPLOAD.checked({"preset": "custom"}))
         with pytest.raises(BadUsage, match="There is no preset"):
             preset_of(UPLOAD.checked({"preset": "huge"}))
+
+    def test_on_another_machine_it_stays_within_the_rate_by_a_limit_of_its_own(self) -> None:
+        caps = Caps(3, 10, 600)
+        with pytest.raises(RunRefused, match="say --rps"):
+            caps.check(upload_plan(UPLOAD.checked({"preset": "medium"}), 1))
+        caps.check(upload_plan(UPLOAD.checked({"preset": "medium", "rps": 10}), 1))
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def _order(scenario: Scenario, own: dict[str, Any], given: dict[str, Any]) -> Or
         TargetOptions(
             given["url"],
             given["target"] or "",
-            given["timeout"],
+            given["timeout"] or scenario.timeout_s,
             read_headers(given["header"], headers_file),
             given["seed"],
             matching=given["match"],

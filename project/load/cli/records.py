@@ -48,7 +48,7 @@ def compare_command(a: Path, b: Path, least: float, seed: int, json_path: Path |
     console = terminal()
     _warn_of_differences(console, first, second)
     for effect in effects:
-        console.print(f"  {effect.text}", style=_COLOURS[effect.change], markup=False)
+        console.print(f"  {effect.text}", style=_COLOURS[effect.change])
     worse, unclear = _named(effects, "worse"), _named(effects, "unclear")
     if worse:
         console.print(f"Worse: {worse}", style="red")
@@ -102,7 +102,7 @@ def records_in(folder: Path) -> list[tuple[Path, RunRecord]]:
 def summary_command(folder: Path) -> None:
     """Every run in FOLDER, each beside the one before it of its name; exit code 1 when the last is worse."""
     latest: dict[tuple[str, str], RunRecord] = {}
-    table = Table("run", "started", "calls", "rate/s", "mean ms", "p95 ms", "errors", "verdict", "since the last")
+    table = Table("run", "started (UTC)", "calls", "rate/s", "mean ms", "p95 ms", "errors", "verdict", "since the last")
     worse: dict[tuple[str, str], bool] = {}
     for path, record in records_in(folder):
         key = (record.name, record.url)
@@ -116,7 +116,7 @@ def summary_command(folder: Path) -> None:
             record.verdict.level + ("" if record.validity.valid else " (not valid)"), since,
         )  # fmt: skip
     # In a file or a pipe there is room for whole names.
-    Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
+    terminal(None if sys.stdout.isatty() else 200).print(table)
     sys.exit(EXIT_FAILED if any(worse.values()) else EXIT_PASSED)
 
 

@@ -20,9 +20,9 @@ class _Terminal(Console):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def terminal() -> Console:
-    """A console for results: plain text, long lines left whole."""
-    return _Terminal(highlight=False, soft_wrap=True)
+def terminal(width: int | None = None) -> Console:
+    """A console for results: long lines left whole, and brackets, which others may have put there, what they are."""
+    return _Terminal(highlight=False, markup=False, soft_wrap=True, width=width)
 
 
 def fail(text: str) -> None:

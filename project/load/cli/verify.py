@@ -47,7 +47,7 @@ def verify_command(
     for step in found.steps:
         mark, colour = _MARKS[step.passed]
         detail = f": {step.detail}" if step.detail else ""
-        console.print(f"{mark} {step.name}{detail}", style=colour, markup=False)
+        console.print(f"{mark} {step.name}{detail}", style=colour)
     if not found.honours:
         console.print("This backend does not honour X-Load-Test: no load may be sent to it", style="red")
         sys.exit(EXIT_FAILED)

@@ -30,7 +30,7 @@ class View:
         self._quiet = quiet
         self._shown_s = 0.0
         self._bar = Bar(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             TaskProgressColumn(),
             MofNCompleteColumn(),
@@ -70,14 +70,14 @@ def _figures(progress: Progress) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_row(
         f"{progress.done} done",
-        f"[{'red' if progress.failed else 'green'}]{progress.failed} failed[/]",
+        Text(f"{progress.failed} failed", style="red" if progress.failed else "green"),
         f"{progress.rps:.1f}/s",
         f"{progress.users} users",
         f"{progress.in_flight} under way",
     )
     table.add_row(f"p50 {progress.p50:.1f} ms", f"p95 {progress.p95:.1f} ms", f"p99 {progress.p99:.1f} ms", "", "")
     for kind, count in sorted(progress.errors.items(), key=lambda item: -item[1])[:5]:
-        table.add_row(f"[red]{count} x {kind}[/]")
+        table.add_row(Text(f"{count} x {kind}", style="red"))
     return table
 
 
@@ -85,9 +85,9 @@ def show_result(console: Console, record: RunRecord) -> None:
     """The result in words and figures."""
     counts = record.counts
     response, service = record.histogram("response").summary(), record.histogram("service").summary()
-    console.print(
-        f"\n[bold]{record.scenario}[/] on {record.url} ({record.kind}), {record.duration_s:.1f} s, {record.outcome}",
-    )
+    name = f"{record.name}: " if record.name not in ("", record.scenario) else ""
+    what = f" on {record.url} ({record.kind}), {record.duration_s:.1f} s, {record.outcome.replace('_', ' ')}"
+    console.print(Text.assemble("\n", (name + record.scenario, "bold"), what))
     after = counts.done - record.done_in_time
     console.print(
         f"  {counts.done} calls, {counts.succeeded} succeeded, {counts.failed} failed; {record.rate:.1f}/s"
@@ -110,9 +110,9 @@ def show_result(console: Console, record: RunRecord) -> None:
         "  messages: " + ", ".join(f"{getattr(counts, name)} {name.replace('_', ' ')}" for name in accounting),
     )
     for kind, count in list(record.errors.items())[:10]:
-        console.print(f"  [red]{count} x {kind}[/]")
+        console.print(f"  {count} x {kind}", style="red")
     for name, value in record.findings.items():
-        console.print("  " + ": ".join(named(name, value)), markup=False)
+        console.print("  " + ": ".join(named(name, value)))
     for finding in record.verdict.findings:
         console.print(f"  {_MARKS[finding.level]} {finding.text}", style=_COLOURS[finding.level])
     if record.verdict.level != "none":
@@ -144,4 +144,4 @@ def _show_endpoints(console: Console, record: RunRecord) -> None:
             f"{figures['mean_ms']:.2f}",
             f"{figures['p95_ms']:.2f}",
         )
-    console.print(Padding(table, (0, 0, 0, 2)))
+    console.print(Padding(table, (0, 0, 0, 2), expand=False))

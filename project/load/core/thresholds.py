@@ -160,6 +160,8 @@ def thresholds_from(table: Mapping[str, Any]) -> tuple[Threshold, ...]:
     rules = []
     for metric, value in table.items():
         limits = value if isinstance(value, Mapping) else {"good": value}
+        if unknown := set(limits) - {"good", "warning"}:
+            raise BadUsage(f"{metric}: {', '.join(sorted(unknown))} is not one of good, warning")
         good = limits.get("good")
         warning = limits.get("warning", good)
         if any(isinstance(limit, bool) or not isinstance(limit, (int, float)) for limit in (good, warning)):

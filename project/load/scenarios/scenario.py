@@ -120,6 +120,9 @@ Planner = Callable[[Options, int], Plan]
 """The plan of options and a seed."""
 
 
+TIMEOUT_S: Final = 30.0
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """``play`` gets every option by name, checked."""
@@ -130,6 +133,8 @@ class Scenario:
     play: Play
     profile: str = "none"
     """Thresholds it is judged by when nobody says which."""
+    timeout_s: float = TIMEOUT_S
+    """How long an answer is waited for when nobody says."""
     planner: Planner | None = None
     """What it does, where that is one plan known beforehand: other tools can do it, too."""
 
@@ -146,4 +151,5 @@ DURATION_MOST_S: Final = 7 * 24 * 3600
 CLIENTS: Final = Option("clients", "int", 100, "Connections.", 1, 100_000)
 DURATION: Final = Option("duration", "float", 300.0, "Seconds.", 0.05, DURATION_MOST_S)
 INTERVAL: Final = Option("message_interval", "float", 1.0, "Seconds between two messages of a client.", 0.0001, 3600)
+RATE_LIMIT: Final = Option("rps", "float", None, "At most so many calls per second by all users.", 0.001, 1e6)
 SPACING: Final = Option("arrivals", "text", "constant", "constant: even gaps; poisson: independent callers.")

@@ -11,7 +11,7 @@ from project.load.core import profile
 from project.load.core.plan import Plan
 from project.load.core.record import RunRecord
 from project.load.errors import BadUsage
-from project.load.scenarios.scenario import DURATION_MOST_S, Conductor, Option, Options, Scenario
+from project.load.scenarios.scenario import DURATION_MOST_S, RATE_LIMIT, Conductor, Option, Options, Scenario
 from project.load.targets.base import Answer
 from project.load.targets.uploads import NOT_SAFE, UploadOptions, UploadTarget
 
@@ -67,7 +67,7 @@ def upload_plan(options: Options, seed: int) -> Plan:
     """So many users for so long, each waiting for its answer."""
     preset = preset_of(options)
     shape = profile.steady(preset.users, preset.minutes * 60)
-    return Plan("upload", "closed", shape, requests=options["requests"], seed=seed)
+    return Plan("upload", "closed", shape, requests=options["requests"], rate_limit=options["rps"], seed=seed)
 
 
 async def _upload(conductor: Conductor, options: Options) -> RunRecord:
@@ -115,6 +115,7 @@ UPLOAD: Final = Scenario(
         Option("concurrency", "int", None, "Users at once, instead of the preset's.", 1, MOST_USERS),
         Option("duration", "float", None, "Seconds, instead of the preset's.", 0.05, 86_400),
         Option("requests", "int", None, "End after so many uploads.", 1, 10**9),
+        RATE_LIMIT,
         Option("file_type", "text", "csv", "csv or xlsx."),
         Option("upload_username", "text", "", "Login of the site that uploads; otherwise headers or a token say who."),
         Option("upload_password", "text", "", "Its password."),
@@ -123,4 +124,5 @@ UPLOAD: Final = Scenario(
     _upload,
     profile="uploads",
     planner=upload_plan,
+    timeout_s=60.0,
 )

@@ -69,7 +69,7 @@ class LedElsewhere(aiohttp.ClientConnectionError):
 _WORDS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
     ((TimeoutError, asyncio.TimeoutError), "timeout"),
     ((ConnectionRefusedError,), "connection_refused"),
-    ((LedElsewhere,), "led_elsewhere"),
+    ((LedElsewhere,), "redirected_elsewhere"),
     ((ConnectionResetError, BrokenPipeError, aiohttp.ServerDisconnectedError), "connection_reset"),
     ((aiohttp.ClientPayloadError, aiohttp.ClientResponseError), "bad_answer"),  # broken off, undecodable, or not HTTP
     ((socket.gaierror,), "name_not_resolved"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,6 +18,20 @@ from project.load.errors import BadUsage, CallFailed, TargetUnreachable
 from project.load.targets.base import Answer, failure_of
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers as they may be sent. Raises BadUsage, naming the one that may not; its value may be a secret."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise BadUsage(f"{name!r} is no name of a header")
+        if _CONTROL.search(value):
+            raise BadUsage(f"the header {name} has a line's end or another control character in its value")
+    return dict(headers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Final
 from project.load.errors import BadUsage
 from project.load.permission import origin_of
 from project.load.targets.base import Target
-from project.load.targets.http import Endpoint, HttpTarget
+from project.load.targets.http import Endpoint, HttpTarget, checked_headers
 from project.load.targets.messages import Matching, Source, fixed
 from project.load.targets.relay import RelayOptions, RelayTarget
 from project.load.targets.services import Service
@@ -148,7 +148,7 @@ def read_headers(lines: tuple[str, ...], file: Path | None = None) -> dict[str, 
         if not colon or not name.strip():
             raise BadUsage("a header is written as Name: value")
         headers[name.strip()] = value.strip()
-    return headers
+    return checked_headers(headers)
 
 
 KINDS: Final[dict[str, Callable[[TargetOptions, int], Target]]] = {

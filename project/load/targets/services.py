@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from project.load.errors import BadUsage
-from project.load.targets.http import Endpoint, HttpTarget
+from project.load.targets.http import Endpoint, HttpTarget, checked_headers
 
 OWN: Final = Path(__file__).with_name("services.toml")
 _SERVICE: Final = {"port", "host", "scheme", "endpoints", "headers", "auth_header"}
@@ -96,7 +96,7 @@ def _endpoint(name: str, table: Any) -> Endpoint:
 def _headers(name: str, table: Any) -> dict[str, str]:
     if not isinstance(table, Mapping) or not all(isinstance(value, str) for value in table.values()):
         raise BadUsage(f"{name}: headers are texts by their names")
-    return dict(table)
+    return checked_headers(table)
 
 
 def _known(name: str, table: Mapping[str, Any], known: set[str]) -> None:
