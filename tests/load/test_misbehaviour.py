@@ -13,10 +13,18 @@ from aiohttp import web
 
 from project.load.core import profile
 from project.load.core.plan import Plan
+from project.load.core.record import RunRecord
 from project.load.engine.loops import run_in_loop
 from project.load.engine.run import Run
+from project.load.errors import TargetUnreachable
 from project.load.output.folder import read_record
+from project.load.targets.base import Target
 from project.load.targets.http import HttpSession, HttpTarget
+from project.load.targets.messages import fixed
+from project.load.targets.relay import RelayOptions, RelayTarget
+from project.load.targets.socketio import SocketIOTarget
+from project.load.targets.uploads import UploadTarget
+from project.load.targets.websocket import WebSocketTarget
 from tests.load.conftest import Calibration, Command
 
 Load = Callable[..., Command]
@@ -79,6 +87,51 @@ def test_an_answer_larger_than_memory_is_read_and_not_kept() -> None:
     received, most = asyncio.run(work())
     assert received == size
     assert most < size / 2
+
+
+SILENT: dict[str, Callable[[str, float], Target]] = {
+    "websocket": lambda host, s: WebSocketTarget(f"ws://{host}/", lambda number: fixed(), timeout_s=s),
+    "socketio": lambda host, s: SocketIOTarget(f"http://{host}/", lambda number: fixed(), timeout_s=s),
+    "relay": lambda host, s: RelayTarget(f"http://{host}", RelayOptions("x"), s),
+    "upload": lambda host, s: UploadTarget(f"http://{host}/", timeout_s=s),
+}
+
+
+@pytest.mark.parametrize("kind", SILENT)
+def test_a_stop_does_not_wait_for_a_target_that_does_not_answer(kind: str) -> None:
+    async def work() -> RunRecord:
+        asked = asyncio.Event()
+
+        async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked.set()
+            await reader.read()
+            writer.close()
+
+        async with asyncio.timeout(60), await asyncio.start_server(ask, "127.0.0.1", 0) as server:
+            host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            run = Run(Plan("x", "closed", profile.steady(1, 600)), SILENT[kind](host, 600))
+            going = asyncio.create_task(run.go())
+            await asked.wait()
+            run.stop()
+            return await going
+
+    record = run_in_loop(work())
+    assert (record.outcome, record.counts.done) == ("interrupted", 0)
+
+
+@pytest.mark.parametrize("kind", ["websocket", "socketio"])
+def test_connecting_takes_no_longer_than_it_may(kind: str) -> None:
+    async def work() -> None:
+        async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        async with asyncio.timeout(60), await asyncio.start_server(ask, "127.0.0.1", 0) as server:
+            host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            await Run(Plan("x", "closed", profile.steady(1, 1)), SILENT[kind](host, 0.2)).go()
+
+    with pytest.raises(TargetUnreachable, match=r"no answer within 0\.2 s"):
+        run_in_loop(work())
 
 
 async def not_whole(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from project.load.cli.play import Order
+from project.load.client_records import ClientRecords
 from project.load.core.plan import Plan
 from project.load.core.thresholds import Threshold
 from project.load.errors import BadUsage, OutputFailed, RunRefused
@@ -27,7 +28,7 @@ from project.load.scenarios.upload import UPLOAD, preset_of
 from project.load.sources import source_of
 from project.load.targets.http import Endpoint, HttpTarget
 from project.load.targets.kinds import kind_of, make_target
-from project.load.targets.uploads import SAFE, prepared
+from project.load.targets.uploads import SAFE, upload_of
 
 WRITERS: Final[dict[str, Callable[[Exported], Mapping[str, str]]]] = {"k6": k6_files, "artillery": artillery_files}
 MEASURES: Final = {"k6": K6_MEASURES, "artillery": ARTILLERY_MEASURES}
@@ -72,7 +73,8 @@ def _uploads(found: Exported, order: Order) -> Exported:
         raise BadUsage("a script cannot log in: export with --auth-token or --header")
     if not is_loopback(found.url) and not has_proof(allowed_entry(found.url, order.config)):
         raise RunRefused(f"There is no proof that {found.url} stores nothing of a load test; run verify first")
-    ((body, content_type),) = prepared(preset_of(options).batch_size, 1, order.seed, options["file_type"])
+    records = ClientRecords(order.seed)
+    body, content_type = upload_of(records, preset_of(options).batch_size, options["file_type"])
     headers = {**SAFE, "Content-Type": content_type, **found.headers}
     if token := options["auth_token"] or os.environ.get("AUTH_TOKEN", ""):
         headers["Authorization"] = f"Bearer {token}"

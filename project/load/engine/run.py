@@ -19,6 +19,7 @@ from project.load.engine.closed import ClosedDriver
 from project.load.engine.gauge import Gauge
 from project.load.engine.opened import OpenDriver
 from project.load.engine.state import Sink, State
+from project.load.engine.waits import unless_stopped
 from project.load.errors import CallFailed, TargetUnreachable
 from project.load.targets.base import Target
 
@@ -117,24 +118,29 @@ class Run:
             state = self._state = State(self.plan, self._target, recorder, sleeper, self._sinks)
             if self._stopped_as:
                 state.stop(self._stopped_as)
-            await self._target.open(recorder)
             try:
-                return await self._through(state)
+                if await unless_stopped(state.stopping, self._target.open(recorder)):
+                    return await self._through(state)
+                self._begin(recorder)
+                return self._record(state, Gauge(), now_us(), 0)
             finally:
                 await self._target.close()
+
+    def _begin(self, recorder: Recorder) -> None:
+        recorder.begin(now_us())
+        self.start_us, self.started_at = recorder.start_us, time.time()
 
     async def _through(self, state: State) -> RunRecord:
         driver = self._driver(state)
         try:
-            await driver.prepare()
+            await unless_stopped(state.stopping, driver.prepare())
         except CallFailed as error:
             raise TargetUnreachable(f"Cannot reach {self._target.url}: {error.message}") from error
         gauge = Gauge()
         recorder = state.recorder
-        recorder.begin(now_us())
+        self._begin(recorder)
         if self.plan.model == "open":
             recorder.users = self.plan.connections
-        self.start_us, self.started_at = recorder.start_us, time.time()
         pulse = asyncio.create_task(self._pulse(state, gauge))
         try:
             await driver.drive()

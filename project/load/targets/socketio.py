@@ -136,13 +136,16 @@ class SocketIOTarget:
     async def _connect(self) -> socketio.AsyncClient:
         client = socketio.AsyncClient(reconnection=False, http_session=self._http, handle_sigint=False)
         try:
-            await client.connect(
-                self.url,
-                headers=self.headers,
-                transports=["websocket"],
-                namespaces=[self.namespace],
-                wait_timeout=self.timeout_s,
-            )
+            async with asyncio.timeout(self.timeout_s):
+                await client.connect(
+                    self.url,
+                    headers=self.headers,
+                    transports=["websocket"],
+                    namespaces=[self.namespace],
+                    wait_timeout=self.timeout_s,
+                )
+        except TimeoutError:
+            raise CallFailed("timeout_connecting", f"no answer within {self.timeout_s:g} s") from None
         except (socketio.exceptions.SocketIOError, aiohttp.ClientError, OSError, ValueError) as error:
             kind = failure_of(error.__cause__ or error.__context__ or error)
             raise CallFailed("connection_failed" if kind.endswith("Error") else kind, str(error)) from error

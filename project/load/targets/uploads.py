@@ -39,13 +39,11 @@ def form_of(file: bytes, kind: str) -> tuple[bytes, str]:
     return body, f"multipart/form-data; boundary={boundary}"
 
 
-def prepared(batch_size: int, batches: int, seed: int, kind: str) -> list[tuple[bytes, str]]:
-    """Bodies of different batches, made beforehand so that making them is no part of the run."""
+def upload_of(records: ClientRecords, count: int, kind: str) -> tuple[bytes, str]:
+    """A file with the next so many records, as ``form_of`` has it."""
     if kind not in TYPES:
         raise BadUsage(f"a file of records is {' or '.join(TYPES)}, not {kind!r}")
-    records = ClientRecords(seed)
-    write = as_csv if kind == "csv" else as_xlsx
-    return [form_of(write(records.batch(batch_size)), kind) for _ in range(batches)]
+    return form_of((as_csv if kind == "csv" else as_xlsx)(records.batch(count)), kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,10 @@ class UploadTarget:
             raise BadUsage(f"a file of records is {' or '.join(TYPES)}, not {self.options.file_type!r}")
 
     async def open(self, recorder: Recorder) -> None:
-        """Log in where a login is given, and make the batches. Raises TargetUnreachable."""
+        """Log in where a login is given, see that nothing is kept, and make the files. Raises LoadError.
+
+        They are made beforehand, so that making them is no part of the run.
+        """
         self._recorder = recorder
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
@@ -113,10 +114,12 @@ class UploadTarget:
         )
         options = self.options
         try:
-            batches = min(MOST_PREPARED, self.users)
-            self._bodies = await asyncio.to_thread(prepared, options.batch_size, batches, self.seed, options.file_type)
             self._mine = {**self.headers, **await self._who(), **SAFE}
-            await self._see_that_it_is_safe()
+            records = await asyncio.to_thread(ClientRecords, self.seed)
+            await self._see_that_it_is_safe(*upload_of(records, 1, options.file_type))
+            for _ in range(min(MOST_PREPARED, self.users)):  # one by one: a stop does not wait for those that are left
+                file = await asyncio.to_thread(upload_of, records, options.batch_size, options.file_type)
+                self._bodies.append(file)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             await self.close()
             raise TargetUnreachable(f"Cannot reach {self.url}: {failure_of(error).replace('_', ' ')}") from error
@@ -124,9 +127,8 @@ class UploadTarget:
             await self.close()
             raise
 
-    async def _see_that_it_is_safe(self) -> None:
+    async def _see_that_it_is_safe(self, body: bytes, content_type: str) -> None:
         """Upload one record before all others: if that is kept, it is one, and not ten files of ten thousand."""
-        body, content_type = prepared(1, 1, self.seed, self.options.file_type)[0]
         status, raw = await self._post(body, content_type)
         if status in _NOT_ALLOWED:
             told = raw[:200].decode("utf-8", "replace")
