@@ -36,6 +36,8 @@ TOKEN_PATH: Final = "/.well-known/load-test-token"
 PROOF_S: Final = 24 * 3600
 PROOFS: Final = Path("load_test_results") / "proofs"
 LEAST_TOKEN_CHARS: Final = 16
+SAFE: Final = {"X-Load-Test": "true"}
+_MARK: Final = {name.lower() for name in SAFE}
 _SCHEMES: Final = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 
 
@@ -104,6 +106,13 @@ def origin_of(url: str) -> str:
     standard = 443 if scheme == "https" else 80
     host = f"[{host}]" if ":" in host else host
     return f"{scheme}://{host}" + ("" if port in (None, standard) else f":{port}")
+
+
+def marked(url: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers of a run: on another machine each request says that it is a load test, for that is what was proved."""
+    if is_loopback(url):
+        return dict(headers)
+    return {**{name: value for name, value in headers.items() if name.lower() not in _MARK}, **SAFE}
 
 
 def read_allowed(path: Path) -> dict[str, Allowed]:

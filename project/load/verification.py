@@ -16,10 +16,10 @@ import aiohttp
 
 from project.load.client_records import ClientRecords, as_csv
 from project.load.errors import TargetUnreachable
-from project.load.permission import origin_of
+from project.load.permission import SAFE, origin_of
 from project.load.targets.base import failure_of, read_at_most
 from project.load.targets.login import log_in
-from project.load.targets.uploads import MOST_ANSWER_BYTES, SAFE, UploadOptions, form_of
+from project.load.targets.uploads import MOST_ANSWER_BYTES, UploadOptions, form_of
 
 LIST: Final = "/clients/batches/"
 GOOD: Final = 5

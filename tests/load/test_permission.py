@@ -15,6 +15,9 @@ from project.load.core import profile
 from project.load.core.plan import Plan
 from project.load.errors import BadUsage, RunRefused
 from project.load.permission import Caps, is_loopback, origin_of, permit, read_allowed, write_proof
+from project.load.targets.kinds import TargetOptions, make_target
+from project.load.targets.relay import RelayOptions
+from project.load.targets.services import service_from
 from tests.conftest import Process
 from tests.load.conftest import Calibration
 
@@ -186,6 +189,22 @@ def test_caps_are_kept(plan: Plan, says: str) -> None:
     with pytest.raises(RunRefused, match=says):
         Caps(50, 100, 600).check(plan)
     Caps().check(plan)
+
+
+def test_every_request_to_another_machine_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    url, given = "http://a.example", {"X-Mine": "1", "x-load-test": "false"}
+    service = service_from("mine", {"port": 1, "endpoints": ["/"]})
+    assert make_target(TargetOptions("http://127.0.0.1", headers=given)).headers == given
+    monkeypatch.setattr(permission, "is_loopback", lambda url: False)
+    for options in (
+        TargetOptions(url, headers=given),
+        TargetOptions("ws://a.example", headers=given),
+        TargetOptions(url, "socketio", headers=given),
+        TargetOptions(url, headers=given, relay=RelayOptions("x")),
+        TargetOptions(url, headers=given, service=service),
+    ):
+        target = make_target(options)
+        assert target.headers == {"X-Mine": "1", "X-Load-Test": "true"}, target.kind
 
 
 def test_scenarios_from_python_are_refused_alike(

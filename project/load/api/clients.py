@@ -12,7 +12,7 @@ import aiohttp
 from project.load.api.client import WebSocketClient
 from project.load.api.metrics import MetricsCollector
 from project.load.errors import BadUsage, CallFailed
-from project.load.permission import config_path, permit
+from project.load.permission import config_path, marked, permit
 from project.load.targets.base import failure_of
 from project.load.targets.fence import Fence
 
@@ -133,12 +133,10 @@ class WebSocketClientManager:
             await permit(url, config_path())
             self._fence.admit(url)
         if self._http is None or self._http.closed:
-            self._http = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0), headers=self._headers, middlewares=(self._fence,)
-            )
+            self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), middlewares=(self._fence,))
         try:
             async with asyncio.timeout(self.connect_timeout_s):
-                return await self._http.ws_connect(url, compress=0)
+                return await self._http.ws_connect(url, compress=0, headers=marked(url, self._headers))
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise CallFailed(failure_of(error), str(error)) from error
 

@@ -17,6 +17,7 @@ from project.load.output.shapes import service_shape
 from project.load.permission import config_path, permit
 from project.load.scenarios.scenario import Conductor
 from project.load.scenarios.table import scenario_named
+from project.load.targets.kinds import TargetOptions, make_target
 from project.load.targets.services import Service, read_services, service_from
 
 
@@ -82,7 +83,8 @@ class PerformanceTestFramework:
         scenario = scenario_named(name)
         self._runs += 1
         rows = Path(self._folder.name) / f"{self._runs}.csv"
-        conductor = Conductor(lambda number: known.target(), name=f"{name}_test_{service}")
+        target = TargetOptions(known.url, service=known)
+        conductor = Conductor(lambda number: make_target(target, number), name=f"{name}_test_{service}")
         conductor.check = (await permit(known.url, config_path())).check
         results = Results(rows, conductor.epoch_s)
         conductor.sinks = (results.take,)

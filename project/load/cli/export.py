@@ -22,13 +22,13 @@ from project.load.export.artillery import ARTILLERY_MEASURES, artillery_files
 from project.load.export.k6 import K6_MEASURES, k6_files
 from project.load.export.script import SOCKETS, Exported
 from project.load.output.folder import write_atomically
-from project.load.permission import allowed_entry, has_proof, is_loopback
+from project.load.permission import SAFE, allowed_entry, has_proof, is_loopback, marked
 from project.load.scenarios.changing import people_of
 from project.load.scenarios.upload import UPLOAD, preset_of
 from project.load.sources import source_of
 from project.load.targets.http import Endpoint, HttpTarget
 from project.load.targets.kinds import kind_of, make_target
-from project.load.targets.uploads import SAFE, upload_of
+from project.load.targets.uploads import upload_of
 
 WRITERS: Final[dict[str, Callable[[Exported], Mapping[str, str]]]] = {"k6": k6_files, "artillery": artillery_files}
 MEASURES: Final = {"k6": K6_MEASURES, "artillery": ARTILLERY_MEASURES}
@@ -48,7 +48,7 @@ def exported(order: Order) -> Exported:
     if not is_loopback(url):
         allowed_entry(url, order.config).caps.check(plan)
     found = Exported(
-        order.name or order.scenario.name, kind, url, plan, target.headers, target.timeout_s,
+        order.name or order.scenario.name, kind, url, plan, marked(url, target.headers), target.timeout_s,
         matching=target.matching, event=target.event, thresholds=_limits(order),
     )  # fmt: skip
     if order.scenario is UPLOAD:
@@ -75,7 +75,7 @@ def _uploads(found: Exported, order: Order) -> Exported:
         raise RunRefused(f"There is no proof that {found.url} stores nothing of a load test; run verify first")
     records = ClientRecords(order.seed)
     body, content_type = upload_of(records, preset_of(options).batch_size, options["file_type"])
-    headers = {**SAFE, "Content-Type": content_type, **found.headers}
+    headers = {**found.headers, **SAFE, "Content-Type": content_type}
     if token := options["auth_token"] or os.environ.get("AUTH_TOKEN", ""):
         headers["Authorization"] = f"Bearer {token}"
     parts = urlsplit(found.url)

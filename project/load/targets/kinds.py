@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from project.load.errors import BadUsage
-from project.load.permission import origin_of
+from project.load.permission import marked
 from project.load.targets.base import Target
 from project.load.targets.http import Endpoint, HttpTarget, checked_headers
 from project.load.targets.messages import Matching, Source, fixed
@@ -64,8 +64,8 @@ def kind_of(options: TargetOptions) -> str:
 def make_target(options: TargetOptions, number: int = 1) -> Target:
     """The target for the ``number``-th run of a scenario. Raises BadUsage."""
     kind = kind_of(options)
-    origin_of(options.service.url if options.service is not None else options.url)  # an address at all
-    return KINDS[kind](options, number)
+    url = options.service.url if options.service is not None else options.url
+    return KINDS[kind](replace(options, headers=marked(url, options.headers)), number)
 
 
 def _websocket(options: TargetOptions, number: int) -> Target:

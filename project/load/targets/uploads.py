@@ -14,11 +14,10 @@ import aiohttp
 from project.load.client_records import ClientRecords, as_csv, as_xlsx
 from project.load.core.recorder import Recorder
 from project.load.errors import BadUsage, CallFailed, RunRefused, TargetUnreachable
-from project.load.permission import origin_of
+from project.load.permission import SAFE, origin_of
 from project.load.targets.base import Answer, failure_of, read_at_most
 from project.load.targets.login import log_in
 
-SAFE: Final = {"X-Load-Test": "true"}
 NOT_SAFE: Final = "not_safe_mode"
 """A backend that did not say it kept nothing: the run ends at once."""
 MOST_PREPARED: Final = 16
