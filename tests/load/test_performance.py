@@ -152,6 +152,8 @@ def test_all_services_that_run_are_tested_and_the_others_named(echo: Calibration
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Service ui_app is not running on port 1" in done.stdout
     assert "Verdict: good" in done.stdout
+    (folder,) = (tmp_path / "out").iterdir()
+    assert 2 <= read_record(folder).counts.done <= 60, "a light load is no flood"
     assert run(*command, "--only", "ui_app", folder=ROOT).returncode == 2
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,15 +24,17 @@ from project.load.targets.services import Service, read_services
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How thoroughly: users and seconds of the load test; users and seconds of the stress test, if there is one."""
+    """How thoroughly: of the load test and, if there is one, of the stress test."""
 
     users: int
     duration_s: float
+    rps: float | None = None
+    """At most so many calls per second: a light load is one that neither the service nor the generator is full of."""
     most_users: int = 0
     ramp_up_s: float = 0.0
 
 
-DEPTHS: Final = {"quick": Depth(5, 10.0), "all": Depth(10, 60.0, 100, 60.0)}
+DEPTHS: Final = {"quick": Depth(5, 10.0, 100.0), "all": Depth(10, 60.0, most_users=100, ramp_up_s=60.0)}
 
 
 @click.command("services")
@@ -56,7 +58,7 @@ def services_command(
     """Test every service of the services' file that runs; the worst exit code of its tests, 2 when none runs."""
     console = terminal()
     chosen = DEPTHS[depth]
-    depth_ = Depth(users or chosen.users, duration or chosen.duration_s, chosen.most_users, chosen.ramp_up_s)
+    depth_ = replace(chosen, users=users or chosen.users, duration_s=duration or chosen.duration_s)
     services = read_services(file)
     unknown = set(only) - set(services)
     if unknown:
@@ -84,7 +86,8 @@ def _runs(service: Service) -> bool:
 
 
 def _orders(service: Service, depth: Depth, output: Path, allow_invalid: bool) -> list[Order]:
-    tests: list[tuple[str, dict[str, Any]]] = [("load", {"users": depth.users, "duration": depth.duration_s})]
+    steady = {"users": depth.users, "duration": depth.duration_s, "rps": depth.rps}
+    tests: list[tuple[str, dict[str, Any]]] = [("load", steady)]
     if depth.most_users:
         tests.append(("stress", stress_options(depth.most_users, depth.ramp_up_s)))
     return [

@@ -73,6 +73,7 @@ _WORDS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
     ((ConnectionResetError, BrokenPipeError, aiohttp.ServerDisconnectedError), "connection_reset"),
     ((aiohttp.ClientPayloadError, aiohttp.ClientResponseError), "bad_answer"),  # broken off, undecodable, or not HTTP
     ((socket.gaierror,), "name_not_resolved"),
+    ((aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError), "certificate_not_trusted"),
     ((aiohttp.ClientSSLError, ssl.SSLError), "tls_failed"),
 )
 _TOO_MANY_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
