@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from project.load.cli.main import main
+from project.load.permission import read_allowed, write_proof
 
 
 def ended(*arguments: str) -> object:
@@ -129,7 +130,9 @@ def test_what_cannot_be_a_script_is_one_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_script_for_another_machine_stays_within_its_caps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_script_for_another_machine_stays_within_its_caps_and_is_marked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = tmp_path / "load.toml"
     config.write_text(
         '[targets."https://example.org"]\ntoken = "something long enough"\nusers = 5\nrate = 10\nduration_s = 60\n',
@@ -138,8 +141,13 @@ def test_a_script_for_another_machine_stays_within_its_caps(tmp_path: Path, caps
     shared = ("--url", "wss://example.org/ws", "--config", str(config), "--output", str(tmp_path / "out"))
     assert ended("k6", "steady", *shared, "--clients", "5", "--rate", "11", "--duration", "60") == 6
     assert "11 calls per second are more than the 10" in capsys.readouterr().err
-    main(["export", "k6", "steady", *shared, "--clients", "5", "--rate", "10", "--duration", "60"])
-    assert (tmp_path / "out" / "steady.k6.js").is_file()
+    within = ("--clients", "5", "--rate", "10", "--duration", "60")
+    monkeypatch.chdir(tmp_path)
+    assert ended("k6", "steady", *shared, *within) == 6
+    assert "There is no proof that https://example.org stores nothing" in capsys.readouterr().err
+    write_proof(*read_allowed(config).values())
+    main(["export", "k6", "steady", *shared, *within])
+    assert '"X-Load-Test": "true"' in (tmp_path / "out" / "steady.k6.js").read_text(encoding="utf-8")
 
 
 def test_a_full_disk_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,7 +46,7 @@ def exported(order: Order) -> Exported:
     kind = kind_of(target)
     url = target.service.url if target.service is not None else target.url
     if not is_loopback(url):
-        allowed_entry(url, order.config).caps.check(plan)
+        _see_that_it_is_permitted(url, order.config, plan)
     found = Exported(
         order.name or order.scenario.name, kind, url, plan, marked(url, target.headers), target.timeout_s,
         matching=target.matching, event=target.event, thresholds=_limits(order),
@@ -61,6 +61,14 @@ def exported(order: Order) -> Exported:
     return replace(found, url=made.url.rstrip("/"), calls=made.endpoints, headers=made.headers)
 
 
+def _see_that_it_is_permitted(url: str, config: Path, plan: Plan) -> None:
+    """As for a run, but for the token: who plays the script reaches the target, and this machine may not."""
+    entry = allowed_entry(url, config)
+    entry.caps.check(plan)
+    if not has_proof(entry):
+        raise RunRefused(f"There is no proof that {entry.origin} stores nothing of a load test; run verify first")
+
+
 def _limits(order: Order) -> tuple[Threshold, ...]:
     """The thresholds that can be failed: some only warn."""
     return tuple(rule for rule in order.thresholds if math.isfinite(rule.warning))
@@ -71,8 +79,6 @@ def _uploads(found: Exported, order: Order) -> Exported:
     options = order.options
     if options["upload_username"]:
         raise BadUsage("a script cannot log in: export with --auth-token or --header")
-    if not is_loopback(found.url) and not has_proof(allowed_entry(found.url, order.config)):
-        raise RunRefused(f"There is no proof that {found.url} stores nothing of a load test; run verify first")
     records = ClientRecords(order.seed)
     body, content_type = upload_of(records, preset_of(options).batch_size, options["file_type"])
     headers = {**found.headers, **SAFE, "Content-Type": content_type}
