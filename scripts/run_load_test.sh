@@ -30,6 +30,7 @@ case $preset in
             }
         done
         exit "$worst" ;;
+    -h|--help) sed -n '2,3s/^# //p' "$0" ;;
     *)
         echo "$preset is not a scenario: light, medium, heavy, stress, custom or all" >&2
         exit 2 ;;

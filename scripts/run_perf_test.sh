@@ -5,6 +5,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 python="$here/../.venv/bin/python"
 [ -x "$python" ] || python=python3
+case ${1:-} in -h|--help) sed -n '2,3s/^# //p' "$0"; exit 0 ;; esac
 if [ $# -lt 2 ]; then
     echo "usage: $0 SERVICE load|stress [USERS] [SECONDS]" >&2
     exit 2

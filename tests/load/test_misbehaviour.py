@@ -15,7 +15,7 @@ from project.load.core import profile
 from project.load.core.plan import Plan
 from project.load.core.record import RunRecord
 from project.load.engine.loops import run_in_loop
-from project.load.engine.run import Run
+from project.load.engine.run import Progress, Run
 from project.load.errors import TargetUnreachable
 from project.load.output.folder import read_record
 from project.load.targets.base import Target
@@ -57,6 +57,18 @@ def test_what_nobody_expected_ends_a_run_and_is_not_passed_over(echo: Calibratio
     ):
         with pytest.raises(ZeroDivisionError):
             run_in_loop(Run(plan, Broken(echo.http)).go())
+
+
+def test_a_watcher_that_fails_ends_a_run(echo: Calibration) -> None:
+    def watch(progress: Progress) -> None:
+        raise ZeroDivisionError
+
+    async def work() -> None:
+        async with asyncio.timeout(60):
+            await Run(Plan("x", "closed", profile.steady(1, 600)), HttpTarget(echo.http), watchers=(watch,)).go()
+
+    with pytest.raises(ZeroDivisionError):
+        run_in_loop(work())
 
 
 def test_an_answer_larger_than_memory_is_read_and_not_kept() -> None:

@@ -171,6 +171,9 @@ def test_the_documents_runner_runs_a_custom_scenario(site: LiveSite, tmp_path: P
     names = sorted(path.name for path in (tmp_path / "load_test_results").iterdir())
     assert len([name for name in names if name.startswith("custom_")]) == 3
     assert ended("sh", script, "huge", folder=tmp_path).returncode == 2
+    told = ended("sh", script, "--help", folder=tmp_path)
+    assert (told.returncode, told.stdout.count("\n")) == (0, 2)
+    assert "custom: BATCH_SIZE, CONCURRENCY, DURATION (minutes)" in told.stdout
 
 
 def test_whoever_ends_the_first_of_all_scenarios_ends_them_all(site: LiveSite, tmp_path: Path) -> None:

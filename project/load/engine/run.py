@@ -142,6 +142,7 @@ class Run:
         if self.plan.model == "open":
             recorder.users = self.plan.connections
         pulse = asyncio.create_task(self._pulse(state, gauge))
+        pulse.add_done_callback(state.watch)
         try:
             await driver.drive()
         except BaseException:
