@@ -177,6 +177,15 @@ def test_errors_are_measured_and_do_not_end_a_run() -> None:
     assert asyncio.run(work()) == {"http_503": 3}
 
 
+def test_verification_goes_no_further_with_a_backend_that_keeps_what_it_gets() -> None:
+    async def work() -> list[int]:
+        async with Backend(told(0, 200, {"success": True, "processed_count": 5})) as backend:
+            assert not (await verify(f"http://{backend.host}/upload", UploadOptions())).honours
+            return [rows for rows in backend.rows if rows]
+
+    assert asyncio.run(work()) == [5]
+
+
 def test_a_backend_that_makes_its_counts_up_proves_nothing() -> None:
     async def work() -> bool:
         always = {"success": True, "load_test_mode": True, "processed_count": 5}
