@@ -165,8 +165,8 @@ def test_the_site_passes_verification_by_the_documents_script(site: LiveSite, tm
 
 def test_the_documents_runner_runs_a_custom_scenario(site: LiveSite, tmp_path: Path) -> None:
     script = str(ROOT / "scripts" / "run_load_test.sh")
-    done = ended("sh", script, "custom", *WHO, "--requests", "3", "--allow-invalid", folder=tmp_path, BATCH_SIZE="200",
-                 CONCURRENCY="2", DURATION="1", API_URL=f"{site.host}/clients/upload/process/")  # fmt: skip
+    done = ended("sh", script, "custom", *WHO[:2], "--requests", "3", "--allow-invalid", folder=tmp_path,
+                 SPACES_LOAD_PASSWORD=WHO[3], BATCH_SIZE="200", CONCURRENCY="2", DURATION="1", API_URL=f"{site.host}/clients/upload/process/")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     names = sorted(path.name for path in (tmp_path / "load_test_results").iterdir())
     assert len([name for name in names if name.startswith("custom_")]) == 3

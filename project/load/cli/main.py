@@ -47,7 +47,8 @@ def cli() -> None:
     """Put a WebSocket server, a Socket.IO server, an HTTP service or the relay under load, and say how it took it.
 
     Exit codes: 0 passed; 1 a threshold was failed; 2 bad usage, or the target cannot be reached; 3 the measurement is
-    not valid; 4 the target died; 5 the results cannot be written; 6 the run is not allowed; 130 Ctrl+C; 143 SIGTERM.
+    not valid; 4 the target died; 5 the results cannot be written; 6 the run is not allowed; 7 the space is in use;
+    130 Ctrl+C; 143 SIGTERM.
     """
 
 
@@ -57,7 +58,7 @@ def _option(option: Option) -> click.Option:
         [option.flag],
         type=kinds[option.kind],
         default=option.default,
-        show_default=option.default is not None,
+        show_default=option.default not in (None, ""),
         help=option.help,
     )
 
@@ -169,6 +170,7 @@ def export_command(tool: str, scenario: str, options: tuple[str, ...]) -> None:
 for _scenario in SCENARIOS.values():
     cli.add_command(_command(_scenario))
 for _other in (*RECORD_COMMANDS, services_command, verify_command, monitor_command, export_command):
+    _other.short_help = _other.help  # whole, where the list of commands would cut it off
     cli.add_command(_other)
 
 
