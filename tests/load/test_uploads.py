@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -166,7 +167,8 @@ def test_the_site_passes_verification_by_the_documents_script(site: LiveSite, tm
 def test_the_documents_runner_runs_a_custom_scenario(site: LiveSite, tmp_path: Path) -> None:
     script = str(ROOT / "scripts" / "run_load_test.sh")
     done = ended("sh", script, "custom", *WHO[:2], "--requests", "3", "--allow-invalid", folder=tmp_path,
-                 SPACES_LOAD_PASSWORD=WHO[3], BATCH_SIZE="200", CONCURRENCY="2", DURATION="1", API_URL=f"{site.host}/clients/upload/process/")  # fmt: skip
+                 SPACES_LOAD_PASSWORD=WHO[3], BATCH_SIZE="200", CONCURRENCY="2", DURATION="1",
+                 API_URL=f"{site.host}/clients/upload/process/")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     names = sorted(path.name for path in (tmp_path / "load_test_results").iterdir())
     assert len([name for name in names if name.startswith("custom_")]) == 3
@@ -179,13 +181,21 @@ def test_the_documents_runner_runs_a_custom_scenario(site: LiveSite, tmp_path: P
 def test_whoever_ends_the_first_of_all_scenarios_ends_them_all(site: LiveSite, tmp_path: Path) -> None:
     script = ROOT / "scripts" / "run_load_test.sh"
     progress = tmp_path / "progress.json"
+    # The shell itself is deaf, as it is where it was started in the background: it must know by the run's code.
+    deaf = ("sh", "-c", "trap '' INT; exec sh \"$@\"", "sh")
     with subprocess.Popen(
-        ["sh", str(script), "all", *WHO, "--batch-size", "20", "--progress-json", str(progress)],
+        [*deaf, str(script), "all", *WHO, "--batch-size", "20", "--progress-json", str(progress)],
         cwd=tmp_path, env={**os.environ, "API_URL": f"{site.host}/clients/upload/process/"}, start_new_session=True,
     ) as process:  # fmt: skip
-        eventually(lambda: progress.exists() and json.loads(progress.read_text("utf-8"))["done"] > 3, what="it runs")
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(60)
+        try:
+            eventually(
+                lambda: progress.exists() and json.loads(progress.read_text("utf-8"))["done"] > 3, what="it runs"
+            )
+            os.killpg(process.pid, signal.SIGINT)
+            assert process.wait(60) == 130
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     assert [path.name.split("_")[0] for path in (tmp_path / "load_test_results" / "reports").iterdir()] == ["light"]
 
 
