@@ -347,6 +347,48 @@ class TestComparison:
         back = {effect.metric: effect for effect in compare(self.run(seed + 100, 1.1), self.run(seed))}
         assert back["mean_ms"].change == "better"
 
+    @staticmethod
+    def seconds(means_ms: list[float]) -> RunRecord:
+        """A run whose seconds were like that, their mean and their 95th percentile alike."""
+        record = run_of(lambda number: 1000, rate=5, seconds=len(means_ms))
+        pairs = zip(record.series, means_ms, strict=True)
+        record.series = [replace(point, mean_ms=mean, p95_ms=mean) for point, mean in pairs]
+        return record
+
+    @pytest.mark.parametrize(
+        ("of_b", "spread", "bounds", "mean", "p95"),
+        [
+            (107, 1, (1.06, 1.08), "worse", "worse"),
+            (107, 14, (1.02, 1.05), "worse", "unclear"),  # a high percentile must keep away by all of the least effect
+            (107, 29, (1.0, 1.0125), "unclear", "unclear"),  # "more than nothing" alone flags any two runs
+            (103, 1, (1.02, 1.04), "same", "same"),
+        ],
+    )
+    def test_an_effect_counts_when_it_is_large_and_sure(
+        self, of_b: float, spread: float, bounds: tuple[float, float], mean: str, p95: str
+    ) -> None:
+        chance = random.Random(7)
+        noise = [chance.gauss(0, spread) for _ in range(62)]
+        middle = sum(noise[1:-1]) / 60
+        a, b = self.seconds([100.0] * 62), self.seconds([of_b + value - middle for value in noise])
+        effects = {effect.metric: effect for effect in compare(a, b)}
+        assert effects["mean_ms"].ratio == pytest.approx(of_b / 100)
+        assert bounds[0] < effects["mean_ms"].low < bounds[1]
+        assert (effects["mean_ms"].change, effects["p95_ms"].change) == (mean, p95)
+
+    def test_seconds_that_resemble_their_neighbours_are_less_evidence(self) -> None:
+        steady, waves = self.seconds([100.0] * 62), [100.0 + 20 * math.sin(second / 4) for second in range(62)]
+        shuffled = waves[:1] + random.Random(1).sample(waves[1:-1], 60) + waves[-1:]
+        widths = []
+        for values in (waves, shuffled):
+            (effect,) = (item for item in compare(steady, self.seconds(values)) if item.metric == "mean_ms")
+            widths.append(effect.high - effect.low)
+        assert widths[0] > 1.4 * widths[1]
+
+    def test_the_first_and_the_last_second_are_seldom_whole(self) -> None:
+        effects = compare(self.seconds([100.0] * 30), self.seconds([900.0] + [100.0] * 28 + [900.0]))
+        assert {effect.metric: effect.change for effect in effects}["mean_ms"] == "same"
+
     def test_more_errors_and_less_throughput_are_worse(self) -> None:
         good, bad = self.run(1), self.run(2)
         bad.counts = replace(bad.counts, failed=300, succeeded=bad.counts.done - 300)

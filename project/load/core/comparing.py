@@ -38,7 +38,7 @@ class Effect:
     low: float
     high: float
     change: Change
-    """``unclear``: the interval reaches from no difference to one that would matter."""
+    """``unclear``: the effect would matter, but not for sure; or its interval is too wide to say that it is none."""
 
     @property
     def text(self) -> str:
@@ -117,7 +117,8 @@ def _change(figure: _Figure, ratio: float, low: float, high: float, least: float
         return "better" if figure.higher_is_better else "worse"
     if ratio < below and high < 1 / away:
         return "worse" if figure.higher_is_better else "better"
-    return "same" if below / (1 + least) < low and high < above * (1 + least) else "unclear"
+    narrow = below / (1 + least) < low and high < above * (1 + least)
+    return "same" if narrow and below <= ratio <= above else "unclear"
 
 
 def _weighted(figure: _Figure, points: Sequence[Point]) -> float:
