@@ -42,9 +42,10 @@ own cost, validity, verdict. Comparison, merging and reports read it |
 Memory does not grow with the length of a run: times are kept in histograms, the series has at most 3,600 intervals.
 
 Failed calls count in the times (a timeout is a time somebody waited), except those that were never sent, because there
-was no connection (`not_connected`) or too much under way (`too_many_open`): they have none, and their times in
-`results.csv` are empty. A percentile is the time of the rank that it names, rounded up. The rate is of the calls that
-ended before the time of the run was over; those that were under way then are waited for, and count in all else.
+was no connection (`not_connected`, `connection_refused`) or too much under way (`too_many_open`): they have none, and
+their times in `results.csv` are empty. A percentile is the time of the rank that it names, rounded up. The rate is of
+the calls that ended before the time of the run was over; those that were under way then are waited for, and count in
+all else.
 
 Units in `metrics.json`: names that end in `_ms` are milliseconds; `average_response_time`, `median_response_time`,
 `p95_response_time` and `p99_response_time` are **seconds**; `error_rate` is in **per cent**, `success_rate` from 0

@@ -9,7 +9,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from project.load.core.capacity import CapacitySearch
 from project.load.core.plan import Plan
 from project.load.core.record import RunRecord, Validity
 from project.load.scenarios.breaking import CAPACITY
@@ -96,3 +99,51 @@ def test_nothing_at_all_is_nothing() -> None:
     record = searched(known(takes=0.0))
     assert record.findings["capacity"]["rate"] == 0
     assert not record.findings["capacity"]["confirmed"]
+
+
+class TestSearch:
+    @settings(deadline=None)
+    @given(st.floats(1, 90_000), st.floats(1, 500))
+    def test_the_search_ends_with_an_interval_around_the_truth(self, true: float, first: float) -> None:
+        search = CapacitySearch(first, 100_000, precision=0.05, confirmations=2)
+        for _ in range(200):
+            rate = search.next_rate()
+            if rate is None:
+                break
+            search.tried(rate, rate <= true)
+        low, high = search.interval
+        assert search.phase == "done"
+        assert len(search.trials) < 60
+        assert low <= true
+        if low:
+            assert high is not None
+            assert true < high <= low / 0.94
+        else:
+            assert true < first * 0.06
+
+    def test_a_rate_that_passed_by_luck_is_not_confirmed(self) -> None:
+        search = CapacitySearch(100, 10_000, precision=0.05, confirmations=2)
+        lucky = True
+        while (rate := search.next_rate()) is not None:
+            passed = rate <= 800 or (lucky and rate <= 1600)
+            if search.phase == "confirming" and rate > 800:
+                lucky = passed = False
+            search.tried(rate, passed)
+        low, high = search.interval
+        assert 750 <= low <= 800 < (high or 0) <= 850
+
+    @pytest.mark.parametrize("place", range(12))
+    def test_one_bad_moment_is_no_limit(self, place: int) -> None:
+        """Whichever trial fails by accident, and be it the first: the truth is 800."""
+        search = CapacitySearch(100, 10_000, precision=0.05, confirmations=2)
+        while (rate := search.next_rate()) is not None:
+            search.tried(rate, rate <= 800 and len(search.trials) != place)
+        low, high = search.interval
+        assert (low <= 800 < (high or 0) <= low / 0.94, search.phase) == (True, "done"), search.trials
+        assert len(search.trials) < 30
+
+    def test_even_the_highest_rate_may_pass(self) -> None:
+        search = CapacitySearch(100, 1000)
+        while (rate := search.next_rate()) is not None:
+            search.tried(rate, True)
+        assert search.interval == (1000, None)

@@ -1,4 +1,4 @@
-"""The engine's pure parts: profiles, arrivals, histograms, accounting, series, thresholds, comparison, capacity."""
+"""The engine's pure parts: profiles, arrivals, histograms, accounting, series, thresholds."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from project.load.core import profile
 from project.load.core.arrivals import arrivals
-from project.load.core.capacity import CapacitySearch
-from project.load.core.comparing import compare
 from project.load.core.histogram import Histogram, percentile_of_counts
 from project.load.core.ledger import Ledger, Receipt
 from project.load.core.merging import merge_records
@@ -319,148 +317,6 @@ def test_a_generator_that_was_the_bottleneck_says_so(change: Callable[[RunRecord
     judged = validate(record)
     assert not judged.valid
     assert [finding.metric for finding in judged.findings if finding.level == "critical"] == [metric]
-
-
-class TestComparison:
-    """Latencies whose seconds resemble each other, as real ones do: a wave and noise."""
-
-    @staticmethod
-    def run(seed: int, slower: float = 1.0) -> RunRecord:
-        chance = random.Random(seed)
-
-        def latency(number: int) -> int:
-            wave = 1 + 0.1 * math.sin(number / 400 + seed)
-            return int(20_000 * slower * wave * chance.lognormvariate(0, 0.3))
-
-        return run_of(latency, seconds=60, name=f"run {seed}")
-
-    @pytest.mark.parametrize("seed", range(1, 9))
-    def test_two_runs_of_the_same_build_are_not_flagged(self, seed: int) -> None:
-        effects = compare(self.run(seed), self.run(seed + 100))
-        assert [effect.text for effect in effects if effect.change in ("worse", "better")] == []
-
-    @pytest.mark.parametrize("seed", range(1, 9))
-    def test_a_slowdown_of_a_tenth_is_found_and_measured(self, seed: int) -> None:
-        effects = {effect.metric: effect for effect in compare(self.run(seed), self.run(seed + 100, 1.1))}
-        assert effects["mean_ms"].change == "worse", effects["mean_ms"].text
-        assert effects["mean_ms"].low <= 1.1 <= effects["mean_ms"].high
-        back = {effect.metric: effect for effect in compare(self.run(seed + 100, 1.1), self.run(seed))}
-        assert back["mean_ms"].change == "better"
-
-    @staticmethod
-    def seconds(means_ms: list[float]) -> RunRecord:
-        """A run whose seconds were like that, their mean and their 95th percentile alike."""
-        record = run_of(lambda number: 1000, rate=5, seconds=len(means_ms))
-        pairs = zip(record.series, means_ms, strict=True)
-        record.series = [replace(point, mean_ms=mean, p95_ms=mean) for point, mean in pairs]
-        return record
-
-    @pytest.mark.parametrize(
-        ("of_b", "spread", "bounds", "mean", "p95"),
-        [
-            (107, 1, (1.06, 1.08), "worse", "worse"),
-            (107, 14, (1.02, 1.05), "worse", "unclear"),  # a high percentile must keep away by all of the least effect
-            (107, 29, (1.0, 1.0125), "unclear", "unclear"),  # "more than nothing" alone flags any two runs
-            (103, 1, (1.02, 1.04), "same", "same"),
-        ],
-    )
-    def test_an_effect_counts_when_it_is_large_and_sure(
-        self, of_b: float, spread: float, bounds: tuple[float, float], mean: str, p95: str
-    ) -> None:
-        chance = random.Random(7)
-        noise = [chance.gauss(0, spread) for _ in range(62)]
-        middle = sum(noise[1:-1]) / 60
-        a, b = self.seconds([100.0] * 62), self.seconds([of_b + value - middle for value in noise])
-        effects = {effect.metric: effect for effect in compare(a, b)}
-        assert effects["mean_ms"].ratio == pytest.approx(of_b / 100)
-        assert bounds[0] < effects["mean_ms"].low < bounds[1]
-        assert (effects["mean_ms"].change, effects["p95_ms"].change) == (mean, p95)
-
-    def test_seconds_that_resemble_their_neighbours_are_less_evidence(self) -> None:
-        steady, waves = self.seconds([100.0] * 62), [100.0 + 20 * math.sin(second / 4) for second in range(62)]
-        shuffled = waves[:1] + random.Random(1).sample(waves[1:-1], 60) + waves[-1:]
-        widths = []
-        for values in (waves, shuffled):
-            (effect,) = (item for item in compare(steady, self.seconds(values)) if item.metric == "mean_ms")
-            widths.append(effect.high - effect.low)
-        assert widths[0] > 1.4 * widths[1]
-
-    def test_the_first_and_the_last_second_are_seldom_whole(self) -> None:
-        effects = compare(self.seconds([100.0] * 30), self.seconds([900.0] + [100.0] * 28 + [900.0]))
-        assert {effect.metric: effect.change for effect in effects}["mean_ms"] == "same"
-
-    def test_more_errors_and_less_throughput_are_worse(self) -> None:
-        good, bad = self.run(1), self.run(2)
-        bad.counts = replace(bad.counts, failed=300, succeeded=bad.counts.done - 300)
-        assert {e.metric: e.change for e in compare(good, bad)}["error_share"] == "worse"
-        slow = run_of(lambda number: 20_000, rate=30, seconds=60)
-        assert {e.metric: e.change for e in compare(good, slow)}["rate"] == "worse"
-
-    def test_seconds_in_which_nothing_ended_lower_the_rate_and_those_after_the_end_do_not(self) -> None:
-        whole, kept = run_of(lambda number: 10_000, seconds=60), Recorder(0)
-        for number in range(50 * 60):
-            start = number * 20_000
-            if start // 1_000_000 % 12 >= 3:  # a server that stands still for three seconds of every twelve
-                kept.ended(start, start, start + 10_000)
-        held = record_of(kept, 60)
-        assert sum(not point.ended for point in held.series) == 15
-        assert {e.metric: e.change for e in compare(whole, held)}["rate"] == "worse"
-        # Ten seconds more, in which a last answer is waited for in vain.
-        waited = run_of(lambda number: 10_000, seconds=60)
-        waited.series += [replace(waited.series[-1], at_s=60.0 + at, succeeded=0, timed=0) for at in range(10)]
-        assert {e.metric: e.change for e in compare(whole, waited)}["rate"] == "same"
-
-    def test_too_little_to_compare_is_refused(self) -> None:
-        with pytest.raises(BadUsage, match="at least 5"):
-            compare(run_of(lambda number: 1, seconds=3), self.run(1))
-
-
-class TestCapacity:
-    @settings(deadline=None)
-    @given(st.floats(1, 90_000), st.floats(1, 500))
-    def test_the_search_ends_with_an_interval_around_the_truth(self, true: float, first: float) -> None:
-        search = CapacitySearch(first, 100_000, precision=0.05, confirmations=2)
-        for _ in range(200):
-            rate = search.next_rate()
-            if rate is None:
-                break
-            search.tried(rate, rate <= true)
-        low, high = search.interval
-        assert search.phase == "done"
-        assert len(search.trials) < 60
-        assert low <= true
-        if low:
-            assert high is not None
-            assert true < high <= low / 0.94
-        else:
-            assert true < first * 0.06
-
-    def test_a_rate_that_passed_by_luck_is_not_confirmed(self) -> None:
-        search = CapacitySearch(100, 10_000, precision=0.05, confirmations=2)
-        lucky = True
-        while (rate := search.next_rate()) is not None:
-            passed = rate <= 800 or (lucky and rate <= 1600)
-            if search.phase == "confirming" and rate > 800:
-                lucky = passed = False
-            search.tried(rate, passed)
-        low, high = search.interval
-        assert 750 <= low <= 800 < (high or 0) <= 850
-
-    @pytest.mark.parametrize("place", range(12))
-    def test_one_bad_moment_is_no_limit(self, place: int) -> None:
-        """Whichever trial fails by accident, and be it the first: the truth is 800."""
-        search = CapacitySearch(100, 10_000, precision=0.05, confirmations=2)
-        while (rate := search.next_rate()) is not None:
-            search.tried(rate, rate <= 800 and len(search.trials) != place)
-        low, high = search.interval
-        assert (low <= 800 < (high or 0) <= low / 0.94, search.phase) == (True, "done"), search.trials
-        assert len(search.trials) < 30
-
-    def test_even_the_highest_rate_may_pass(self) -> None:
-        search = CapacitySearch(100, 1000)
-        while (rate := search.next_rate()) is not None:
-            search.tried(rate, True)
-        assert search.interval == (1000, None)
 
 
 def test_recovery_is_when_it_is_good_for_good() -> None:

@@ -209,3 +209,7 @@ def test_a_server_that_is_gone_is_not_asked_a_thousand_times_a_second(calibratio
     assert record.outcome == "target_lost"
     assert record.counts.succeeded > 20
     assert record.counts.failed < 100
+    # Where nobody accepts a connection nothing is sent, and nothing has a time: a dead server is no fast one.
+    refused = record.errors["connection_refused"]
+    assert refused > 0
+    assert record.histogram(RESPONSE).count == record.counts.sent == record.counts.done - refused

@@ -68,6 +68,10 @@ class State:
 
     def ended(self, intended_us: int, sent_us: int, done_us: int, answer: Answer) -> None:
         """Take one call's end."""
+        if not answer.is_sent:
+            self.recorder.refused(done_us, answer.failure)
+            self._told(intended_us, None, done_us, answer)
+            return
         self.recorder.ended(intended_us, sent_us, done_us, answer.failure, answer.endpoint)
         if answer.stages:
             for metric, took_us in answer.stages.items():
@@ -76,8 +80,7 @@ class State:
 
     def refused(self, intended_us: int, at_us: int, failure: str) -> None:
         """One call cannot be sent: it has failed, and has no time."""
-        self.recorder.refused(at_us, failure)
-        self._told(intended_us, None, at_us, Answer(failure))
+        self.ended(intended_us, at_us, at_us, Answer(failure, is_sent=False))
 
     def _told(self, intended_us: int, sent_us: int | None, done_us: int, answer: Answer) -> None:
         for sink in self.sinks:

@@ -30,6 +30,8 @@ class Answer:
     """What the failure says of itself."""
     stages: Mapping[str, int] | None = None
     """Times (µs) of the parts of the call, by their metric's name."""
+    is_sent: bool = True
+    """False: the call failed before anything went out, so it has no time."""
 
 
 class Session(Protocol):
@@ -99,6 +101,14 @@ async def read_at_most(response: aiohttp.ClientResponse, most_bytes: int) -> byt
         parts.append(part)
         size += len(part)
     return b"".join(parts)[:most_bytes]
+
+
+def went_out(error: BaseException) -> bool:
+    """Whether a request that ended so was sent: not where no connection could be made for it.
+
+    Waiting in vain for a connection is a time somebody waited, and counts as one that was.
+    """
+    return not isinstance(error, aiohttp.ClientConnectorError) or failure_of(error) == "timeout"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -17,7 +17,7 @@ import aiohttp
 from project.load.core.recorder import Recorder
 from project.load.engine.clock import Sleeper, now_us
 from project.load.errors import BadUsage, CallFailed, SpaceInUse, TargetUnreachable
-from project.load.targets.base import Answer, failure_of
+from project.load.targets.base import Answer, failure_of, went_out
 from project.load.targets.fence import Fence
 from project.load.targets.login import log_in
 from project.load.targets.workers import PlayedWorkers
@@ -103,7 +103,8 @@ class RelaySession:
             return Answer(error.kind, "submit", 0 if accepted else error.status, message=error.message)
         except _ERRORS as error:
             self._counts.lost += accepted
-            return Answer(failure_of(error), "submit", message=str(error))
+            is_sent = accepted or went_out(error)
+            return Answer(failure_of(error), "submit", message=str(error), is_sent=is_sent)
         except _NOT_UNDERSTOOD as error:
             self._counts.lost += accepted
             return Answer("bad_answer", "submit", message=f"{type(error).__name__}: {error}")

@@ -79,8 +79,8 @@ class SocketIOSession:
             self._ledger.abandon(number)
             raise
         except (socketio.exceptions.SocketIOError, aiohttp.ClientError, OSError) as error:
-            self._ledger.give_up(number)
-            return Answer("not_connected", self._event, message=str(error))
+            self._ledger.unsent(number)
+            return Answer("not_connected", self._event, message=str(error), is_sent=False)
         finally:
             self._waiting.discard(future)
         return Answer("", self._event)

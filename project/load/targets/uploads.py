@@ -15,7 +15,7 @@ from project.load.client_records import ClientRecords, as_csv, as_xlsx
 from project.load.core.recorder import Recorder
 from project.load.errors import BadUsage, CallFailed, RunRefused, TargetUnreachable
 from project.load.permission import SAFE, origin_of
-from project.load.targets.base import Answer, failure_of, read_at_most
+from project.load.targets.base import Answer, failure_of, read_at_most, went_out
 from project.load.targets.login import log_in
 
 NOT_SAFE: Final = "not_safe_mode"
@@ -162,8 +162,10 @@ class UploadTarget:
         try:
             status, raw = await self._post(body, content_type)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            counts.lost += 1
-            return Answer(failure_of(error), name, message=str(error))
+            is_sent = went_out(error)
+            counts.lost += is_sent
+            counts.sent -= not is_sent
+            return Answer(failure_of(error), name, message=str(error), is_sent=is_sent)
         counts.received += 1
         counts.bytes_received += len(raw)
         problem, processed = judged(status, raw, self.options.batch_size)
