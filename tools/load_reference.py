@@ -49,7 +49,7 @@ all else.
 
 Units in `metrics.json`: names that end in `_ms` are milliseconds; `average_response_time`, `median_response_time`,
 `p95_response_time` and `p99_response_time` are **seconds**; `error_rate` is in **per cent**, `success_rate` from 0
-to 1.
+to 1. Bytes are those of messages and bodies, without headers and frames; those of Socket.IO are not counted.
 
 `--progress-json FILE` is replaced as a whole each half second: `status` (`starting`, `running`, then how it ended),
 `total` (null where only the time is planned), `done`, `success`, `failed`, `avg_ms`, `p50`, `p95`, `p99` (ms), `rps`,

@@ -11,12 +11,13 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
+from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
 from project.load.core import profile
 from project.load.core.arrivals import arrivals
-from project.load.core.histogram import Histogram, percentile_of_counts
+from project.load.core.histogram import DIGITS, HIGHEST_US, Histogram, percentile_of_counts
 from project.load.core.ledger import Ledger, Receipt
 from project.load.core.merging import merge_records
 from project.load.core.plan import Plan
@@ -106,6 +107,17 @@ def test_histograms_merge_and_are_read_back_without_loss(first: list[int], secon
     assert a.mean_us == pytest.approx(sum(first + second) / len(first + second))
 
 
+@given(st.lists(st.integers(0, HIGHEST_US) | st.sampled_from([2**bit + by for bit in range(31) for by in (-1, 0)])))
+def test_times_lie_where_the_library_would_have_them(values: list[int]) -> None:
+    own, its = Histogram(), HdrHistogram(1, HIGHEST_US, DIGITS)
+    for value in values:
+        own.record(value)
+        its.record_value(value)
+    assert own.count == its.total_count
+    assert list(own._hdr.counts) == list(its.counts)
+    assert (own._hdr.min_value, own._hdr.max_value) == (its.min_value, its.max_value)
+
+
 @given(TIMES, st.sampled_from([0.0, 50.0, 90.0, 95.0, 99.0, 99.9, 100.0]))
 def test_percentiles_are_within_a_tenth_of_a_percent(values: list[int], percent: float) -> None:
     histogram = Histogram()
@@ -124,6 +136,8 @@ def test_an_hour_is_the_longest_time() -> None:
     histogram.record(10**12)
     assert (histogram.overflowed, histogram.count) == (1, 1)
     assert histogram.summary()["max_ms"] == 3_600_000
+    histogram.record(-5)  # a clock that is set back makes no time negative
+    assert (histogram.overflowed, histogram.lowest_us, histogram.count) == (1, 0, 2)
 
 
 @pytest.mark.parametrize("damage", [{}, {"hdr": "x", "total_us": 5, "lowest_us": 1, "highest_us": 1, "overflowed": 0}])

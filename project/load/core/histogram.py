@@ -14,6 +14,8 @@ from project.load.errors import BadUsage
 HIGHEST_US: Final = 3_600_000_000
 DIGITS: Final = 3
 _FOLD_AT: Final = 4096
+_CELL_BITS: Final = 11
+"""2^11 is the first power of two above 2 x 10^3, for three digits."""
 
 
 class Histogram:
@@ -36,18 +38,35 @@ class Histogram:
             self._fold()
 
     def record_counts(self, counts: Mapping[int, int]) -> None:
-        """Take times that were counted already: ``{µs: how often}``."""
-        hdr = self._hdr
+        """Take times that were counted already: ``{µs: how often}``.
+
+        Written into the cells of the library's histogram, whose own way takes four times as long: the run stands still
+        meanwhile, every second, and its calls are late for it.
+        """
+        if not counts:
+            return
+        cells = self._hdr.counts
+        taken = total_us = 0
         for value_us, count in counts.items():
-            value = max(0, value_us)
-            if value > HIGHEST_US:
-                self._overflowed += count
-                value = HIGHEST_US
-            hdr.record_value(value, count)
-            self._total_us += value * count
-            if self._lowest_us is None or value < self._lowest_us:
-                self._lowest_us = value
-            self._highest_us = max(self._highest_us, value)
+            value = value_us
+            if not 0 <= value <= HIGHEST_US:
+                self._overflowed += count if value > 0 else 0
+                value = HIGHEST_US if value > 0 else 0
+            # Above 2^11 µs every doubling has 2^10 cells, each as wide as what the bits above the eleventh tell.
+            shift = max(0, value.bit_length() - _CELL_BITS)
+            cells[(shift << _CELL_BITS - 1) + (value >> shift)] += count
+            taken += count
+            total_us += value * count
+        self._total_us += total_us
+        self._hdr.total_count += taken
+        self._bounded(max(0, min(min(counts), HIGHEST_US)), max(0, min(max(counts), HIGHEST_US)))
+
+    def _bounded(self, lowest_us: int, highest_us: int) -> None:
+        """Widen the bounds, the library's too: it adds and encodes by them."""
+        self._lowest_us = lowest_us if self._lowest_us is None else min(self._lowest_us, lowest_us)
+        self._highest_us = max(self._highest_us, highest_us)
+        self._hdr.min_value = min(self._hdr.min_value, lowest_us)
+        self._hdr.max_value = max(self._hdr.max_value, highest_us)
 
     def _fold(self) -> None:
         if self._pending:
