@@ -271,5 +271,19 @@ def test_lateness_is_judged_by_what_the_target_took_and_not_by_itself() -> None:
         assert validate(record_of(recorder, 1)).valid is valid
 
 
+@dataclass
+class Prompt(Sluggish):
+    """Closes at once."""
+
+    async def close(self) -> None:
+        """Nothing."""
+
+
+def test_nobody_who_only_thinks_is_waited_for_at_the_end() -> None:
+    plan = Plan("thinking", "closed", profile.steady(20, 0.3), think_s=600, drain_s=600)
+    record = run_in_loop(asyncio.wait_for(Run(plan, Prompt()).go(), 60))
+    assert (record.counts.succeeded, record.counts.unfinished, record.outcome) == (20, 0, "finished")
+
+
 def test_bytes_are_bytes_and_not_signs() -> None:
     assert (bytes_of("abc"), bytes_of("空间"), bytes_of(b"\x00\xff")) == (3, 6, 2)

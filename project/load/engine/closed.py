@@ -26,7 +26,7 @@ class ClosedDriver:
         self._wanted = 0
         self._next_us = 0
         self._over = asyncio.Event()
-        """No more calls will start: nobody needs a connection any more."""
+        """No more calls will start: nobody needs to think, or to connect, any more."""
 
     async def prepare(self) -> None:
         """Nothing: users connect when they come."""
@@ -101,11 +101,10 @@ class ClosedDriver:
         return at_us
 
     async def _think(self, until_us: int) -> None:
-        state = self._state
         if (left_us := until_us - now_us()) > 200_000:
-            await stopped_within(state.stopping, left_us / 1e6 - 0.1)
-        if not state.stopping.is_set():
-            await state.sleeper.until(until_us)
+            await stopped_within(self._over, left_us / 1e6 - 0.1)
+        if not self._over.is_set():
+            await self._state.sleeper.until(until_us)
 
     async def _call(self, session: Session, intended_us: int) -> int:
         """One call; when it ended."""
