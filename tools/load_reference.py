@@ -22,7 +22,10 @@ _FIRST = """\
 The target's kind follows from its address (`ws://`: WebSocket; `http://`: an HTTP service) and from `--space` (the
 relay); `--target` says it outright. In the open model calls start when their time has come, whether or not earlier
 ones were answered, and a response time counts from that intended moment, so a target that stands still shows in
-every call it kept waiting. In the closed model each user waits for its answer before it asks again."""
+every call it kept waiting. In the closed model each user waits for its answer before it asks again.
+
+Calls that are under way when the time is over are waited for, each until its `--timeout`, unless Ctrl+C comes. They
+count in the times, and not in the rate, which is that of the time itself."""
 
 _FILES = """\
 ## What a run leaves behind
@@ -145,5 +148,5 @@ _MEANINGS = {
     "duplicated": "was answered more than once",
     "out_of_order": "was answered after a later message of the same connection",
     "unknown": "came in without being an answer: pushes",
-    "unfinished": "was still under way when the run ended",
+    "unfinished": "was still under way when the run was broken off, or a trial of `capacity` was over",
 }

@@ -271,6 +271,15 @@ def test_lateness_is_judged_by_what_the_target_took_and_not_by_itself() -> None:
         assert validate(record_of(recorder, 1)).valid is valid
 
 
+def test_waiting_for_the_last_calls_ends_with_ctrl_c(load: Load, calibration: Start) -> None:
+    server = calibration("--lose", ",".join(map(str, range(1, 12))))
+    command = load("steady", "--url", server.ws, "--rate", "20", "--duration", "0.5", "--timeout", "3000")
+    command.process.until(lambda: command.told().get("elapsed_s", 0) > 1, what="only answers are waited for")
+    assert command.interrupt() == 130
+    counts = read_record(command.folder).counts
+    assert (counts.unfinished, counts.failed) == (10, 0)
+
+
 @dataclass
 class Prompt(Sluggish):
     """Closes at once."""

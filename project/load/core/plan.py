@@ -36,8 +36,8 @@ class Plan:
     """Closed model: at most so many calls per second by all users together."""
     most_open: int = 50_000
     """Open model: calls under way at once; one more fails at once as ``too_many_open``, so that memory is bounded."""
-    drain_s: float = 10.0
-    """How long calls that are under way at the end are waited for."""
+    drain_s: float | None = None
+    """How long calls that are under way at the end are waited for; None: until all have ended, each by its timeout."""
     give_up_s: float = 5.0
     """After so long with nothing but failed connections the target counts as lost."""
     seed: int = 1
@@ -60,7 +60,7 @@ class Plan:
             raise BadUsage("pauses are numbers of seconds from 0")
         for name in ("think_s", "drain_s", "give_up_s"):
             value = getattr(self, name)
-            if not math.isfinite(value) or value < 0:
+            if value is not None and (not math.isfinite(value) or value < 0):
                 raise BadUsage(f"{name} must be a number of seconds from 0")
 
     def think_of(self, number: int) -> float:

@@ -39,7 +39,7 @@ class Counts:
     succeeded: int = 0
     failed: int = 0
     unfinished: int = 0
-    """Still under way when the run ended; failures, unless somebody broke the run off."""
+    """Still under way when the run was broken off; or, as failures, when a trial's time for waiting was over."""
     never_started: int = 0
     """Calls whose time had come, but the generator was too slow to start them: no fault of the target's."""
     sent: int = 0

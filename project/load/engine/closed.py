@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from project.load.engine.clock import now_us
 from project.load.engine.state import State
-from project.load.engine.waits import backoff, stopped_within
+from project.load.engine.waits import backoff, ended_within, stopped_within
 from project.load.errors import CallFailed
 from project.load.targets.base import Session
 
@@ -142,13 +142,12 @@ class ClosedDriver:
                 return session
         return None
 
-    async def drain(self, seconds: float) -> None:
+    async def drain(self, seconds: float | None) -> None:
         """Wait for calls under way, then give up on the rest; users close their own connections."""
         self._wanted = 0
         self._over.set()
         tasks = set(self._users.values())
-        if tasks and seconds > 0:
-            await asyncio.wait(tasks, timeout=seconds)
+        await ended_within(tasks, self._state.stopping, seconds)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

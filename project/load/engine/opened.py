@@ -12,7 +12,7 @@ from project.load.core.arrivals import arrivals
 from project.load.engine.clock import now_us
 from project.load.engine.connecting import open_all
 from project.load.engine.state import State
-from project.load.engine.waits import backoff, stopped_within
+from project.load.engine.waits import backoff, ended_within, stopped_within
 from project.load.errors import CallFailed
 from project.load.targets.base import Session
 
@@ -57,9 +57,7 @@ class OpenDriver:
 
     async def _answered(self) -> None:
         """All calls that were asked for have begun: the run is as long as they are, to the moment."""
-        until_us = now_us() + int(self._state.plan.drain_s * 1e6)
-        while self._calls and not self._state.stopping.is_set() and now_us() < until_us:
-            await asyncio.wait(set(self._calls), timeout=0.1)
+        await ended_within(self._calls, self._state.stopping, self._state.plan.drain_s)
 
     async def _until(self, at_us: int) -> None:
         while not self._state.stopping.is_set() and (left_us := at_us - now_us()) > 0:
@@ -118,10 +116,9 @@ class OpenDriver:
         task.add_done_callback(tasks.discard)
         task.add_done_callback(self._state.watch)
 
-    async def drain(self, seconds: float) -> None:
+    async def drain(self, seconds: float | None) -> None:
         """Wait for calls under way, then give up on the rest and close every connection."""
-        if self._calls and seconds > 0:
-            await asyncio.wait(set(self._calls), timeout=seconds)
+        await ended_within(self._calls, self._state.stopping, seconds)
         left = self._calls | self._reconnecting  # a connection that no call would use is not waited for
         for task in left:
             task.cancel()

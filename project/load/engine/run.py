@@ -63,8 +63,8 @@ class Driver(Protocol):
     async def drive(self) -> None:
         """Call until the plan is done or the run is stopped."""
 
-    async def drain(self, seconds: float) -> None:
-        """Wait so long for calls under way, then end everything."""
+    async def drain(self, seconds: float | None) -> None:
+        """Wait so long (None: however long) for calls under way, unless the run is stopped; then end everything."""
 
 
 DriverMaker = Callable[[State], Driver]

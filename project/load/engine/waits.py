@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine, Iterator
+from collections.abc import Collection, Coroutine, Iterator
 from typing import Any
 
 
@@ -32,6 +32,16 @@ async def unless_stopped(stopping: asyncio.Event, work: Coroutine[Any, Any, None
         working.cancel()
         stop.cancel()
         await asyncio.gather(working, stop, return_exceptions=True)
+
+
+async def ended_within(tasks: Collection[asyncio.Task[Any]], stopping: asyncio.Event, seconds: float | None) -> None:
+    """Wait until tasks have ended; at most so many seconds (None: however long), and not once a stop comes."""
+    if not tasks:
+        return
+    watching = {asyncio.create_task(asyncio.wait(set(tasks))), asyncio.create_task(stopping.wait())}
+    await asyncio.wait(watching, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in watching:
+        task.cancel()
 
 
 def backoff(chance: random.Random, first_s: float = 0.1, most_s: float = 5.0) -> Iterator[float]:

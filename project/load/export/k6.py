@@ -73,7 +73,7 @@ def _executor(exported: Exported) -> dict[str, Any]:
             "executor": "per-vu-iterations",
             "vus": exported.users,
             "iterations": 1,
-            "maxDuration": _time(seconds + plan.drain_s + 30),
+            "maxDuration": _time(seconds + exported.drain_s + 30),
         }
     if plan.model == "open":
         most = max(exported.users, math.ceil(plan.profile.highest * exported.timeout_s))
@@ -89,7 +89,7 @@ def _executor(exported: Exported) -> dict[str, Any]:
         "executor": "ramping-vus",
         "startVUs": round(stages[0].start),
         "stages": _stages(stages, 1),
-        "gracefulStop": _time(plan.drain_s),
+        "gracefulStop": _time(exported.drain_s),
     }
 
 

@@ -17,6 +17,8 @@ from project.load.targets.messages import ID_PLACES, Matching
 
 SOCKETS: Final = ("websocket", "socketio")
 
+MOST_DRAIN_S: Final = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class Exported:
@@ -48,6 +50,11 @@ class Exported:
             raise BadUsage("a script ends by time: export without --requests, with --duration")
         end_s = plan.profile.seconds_for(plan.requests)
         return plan.profile.stages if end_s is None else _until(plan.profile, end_s)
+
+    @property
+    def drain_s(self) -> float:
+        """Seconds a script waits at its end for calls under way: other tools wait for all, or until then."""
+        return min(MOST_DRAIN_S, self.timeout_s)
 
     @property
     def users(self) -> int:
@@ -102,7 +109,7 @@ def data_of(exported: Exported) -> str:
         "users": exported.users,
         "thinks": [round(think, 6) for think in plan.thinks] or [plan.think_s],
         "timeout_s": exported.timeout_s,
-        "drain_s": plan.drain_s,
+        "drain_s": exported.drain_s,
     }
     if exported.kind == "http":
         run["safe"] = exported.safe

@@ -92,7 +92,7 @@ class StormDriver:
         # From the cut, not from the first attempt: that is how long the user was away.
         state.ended(began_us, began_us, now_us(), Answer(failure, "reconnect"))
 
-    async def drain(self, seconds: float) -> None:
+    async def drain(self, seconds: float | None) -> None:
         """Close every connection."""
         await asyncio.gather(*(session.close() for session in self._sessions if session is not None))
 

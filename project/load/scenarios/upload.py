@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from project.load.client_records import MOST_RECORDS
@@ -91,7 +91,7 @@ async def _upload(conductor: Conductor, options: Options) -> RunRecord:
         if answer.failure == NOT_SAFE:
             conductor.stop("target_unsafe")
 
-    plan = replace(upload_plan(options, conductor.seed), drain_s=conductor.timeout_s)
+    plan = upload_plan(options, conductor.seed)
     record = await conductor.run(plan, target=target, sinks=(stop_when_unsafe,))
     record.findings["records"] = _records(target, record, preset)
     return record
