@@ -276,6 +276,7 @@ def test_waiting_for_the_last_calls_ends_with_ctrl_c(load: Load, calibration: St
     command = load("steady", "--url", server.ws, "--rate", "20", "--duration", "0.5", "--timeout", "3000")
     command.process.until(lambda: command.told().get("elapsed_s", 0) > 1, what="only answers are waited for")
     assert command.interrupt() == 130
+    assert "10 unfinished" in command.process.output
     counts = read_record(command.folder).counts
     assert (counts.unfinished, counts.failed) == (10, 0)
 

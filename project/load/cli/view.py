@@ -105,7 +105,8 @@ def show_result(console: Console, record: RunRecord) -> None:
         _show_endpoints(console, record)
     if test_id := record.config.get("test_id"):
         console.print(f"  test id: {test_id}, by which the console's log finds these requests")
-    accounting = ("sent", "received", "lost", "late", "duplicated", "out_of_order")
+    seldom = [name for name in ("unknown", "unfinished") if getattr(counts, name)]
+    accounting = ("sent", "received", "lost", "late", "duplicated", "out_of_order", *seldom)
     console.print(
         "  messages: " + ", ".join(f"{getattr(counts, name)} {name.replace('_', ' ')}" for name in accounting),
     )

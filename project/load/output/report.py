@@ -116,7 +116,17 @@ def _figures(record: RunRecord) -> str:
         ("p99", _ms(record.histogram(RESPONSE).percentile_us(99))),
         ("longest", _ms(record.histogram(RESPONSE).highest_us)),
     )
-    accounting = ("sent", "received", "lost", "late", "duplicated", "out_of_order", "unknown", "reconnections")
+    accounting = (
+        "sent",
+        "received",
+        "lost",
+        "late",
+        "duplicated",
+        "out_of_order",
+        "unknown",
+        "unfinished",
+        "reconnections",
+    )
     messages = [(name.replace("_", " "), f"{getattr(counts, name):,}") for name in accounting]
     bad = {name.replace("_", " ") for name in ("lost", "late", "duplicated", "out_of_order") if getattr(counts, name)}
     return (
