@@ -104,6 +104,32 @@ class TestComparison:
         waited.series += [replace(waited.series[-1], at_s=60.0 + at, succeeded=0, timed=0) for at in range(10)]
         assert {e.metric: e.change for e in compare(whole, waited)}["rate"] == "same"
 
+    @staticmethod
+    def searched(rate: float, at_most: float | str, mean_ms: int) -> RunRecord:
+        record = run_of(lambda number: mean_ms * 1000)
+        record.scenario, record.findings = "capacity", {"capacity": {"rate": rate, "at_most": at_most}}
+        return record
+
+    @pytest.mark.parametrize(
+        ("b", "change"),
+        [
+            ((200.0, 206.0), "same"),
+            ((195.0, 202.0), "same"),
+            ((180.0, 187.0), "worse"),
+            ((240.0, "not found"), "better"),
+            ((185.0, 260.0), "unclear"),
+        ],
+    )
+    def test_of_capacities_what_was_found_is_compared_and_not_the_trials(
+        self, b: tuple[float, float | str], change: str
+    ) -> None:
+        effects = compare(self.searched(200.0, 206.0, 10), self.searched(*b, 900))
+        assert [(effect.metric, effect.change) for effect in effects] == [("capacity", change)]
+
+    def test_nothing_is_compared_with_a_capacity_of_nothing(self) -> None:
+        with pytest.raises(BadUsage, match="no capacity"):
+            compare(self.searched(0.0, 2.0, 10), self.searched(200.0, 206.0, 10))
+
     def test_too_little_to_compare_is_refused(self) -> None:
         with pytest.raises(BadUsage, match="at least 5"):
             compare(run_of(lambda number: 1, seconds=3), self.run(1))

@@ -72,12 +72,34 @@ FIGURES: Final = (
 )
 """Percentiles are means of the intervals' own, weighted by calls: the effect, not the level, is what is compared."""
 
+CAPACITY: Final = _Figure("capacity", "/s", lambda point: point.rate, _timed, higher_is_better=True)
+"""Of two searches for it; judged as a rate is."""
+
 
 def compare(a: RunRecord, b: RunRecord, *, seed: int = 1, least: float = LEAST_EFFECT) -> list[Effect]:
     """Every figure of ``b`` beside that of ``a``. Raises BadUsage when there is too little of either."""
+    if "capacity" in a.findings and "capacity" in b.findings:
+        return [_capacities(a, b, least)]
     first, second = _usable(a), _usable(b)
     effects = [_effect(figure, first, second, seed, least) for figure in FIGURES]
     return [*effects, _errors(a, b, least)]
+
+
+def _capacities(a: RunRecord, b: RunRecord, least: float) -> Effect:
+    """What both searches found, with their intervals; their trials differ, and with them all other figures.
+
+    Where a search met no upper end, the highest rate that passed stands for it.
+    """
+    ends = []
+    for record in (a, b):
+        rate, at_most = record.findings["capacity"]["rate"], record.findings["capacity"]["at_most"]
+        if not rate:
+            raise BadUsage(f"{record.name} found no capacity to compare")
+        ends.append((rate, max(rate, at_most) if isinstance(at_most, (int, float)) else rate))
+    (low_a, high_a), (low_b, high_b) = ends
+    ratio, low, high = low_b / low_a, low_b / high_a, high_b / low_a
+    change = _change(CAPACITY, ratio, low, high, least)
+    return Effect(CAPACITY.metric, CAPACITY.unit, low_a, low_b, ratio, low, high, change)
 
 
 def _usable(record: RunRecord) -> list[Point]:

@@ -116,19 +116,10 @@ def _figures(record: RunRecord) -> str:
         ("p99", _ms(record.histogram(RESPONSE).percentile_us(99))),
         ("longest", _ms(record.histogram(RESPONSE).highest_us)),
     )
-    accounting = (
-        "sent",
-        "received",
-        "lost",
-        "late",
-        "duplicated",
-        "out_of_order",
-        "unknown",
-        "unfinished",
-        "reconnections",
-    )
+    faults = ("lost", "late", "duplicated", "out_of_order")
+    accounting = ("sent", "received", *faults, "unknown", "unfinished", "reconnections")
     messages = [(name.replace("_", " "), f"{getattr(counts, name):,}") for name in accounting]
-    bad = {name.replace("_", " ") for name in ("lost", "late", "duplicated", "out_of_order") if getattr(counts, name)}
+    bad = {name.replace("_", " ") for name in faults if getattr(counts, name)}
     return (
         f"<section><h2>Figures</h2>{_cards(cards, '', {'failed'} if counts.failed else ())}"
         f"<h3>Times (ms)</h3>{_times(record, (RESPONSE, SERVICE, 'connect', 'schedule_lag'))}"
