@@ -58,8 +58,12 @@ class Known(Conductor):
     async def run(self, plan: Plan, **_: Any) -> RunRecord:
         rate = plan.profile.highest
         self.rates.append(rate)
-        slow = rate > min(self.takes, self.sends)
-        record = run_of(lambda number: 2_000_000 if slow else 10_000, rate=int(rate), seconds=2)
+        slow = rate > self.takes
+        if rate > self.sends:  # what it does not send in time it never sends; what it sends is answered well
+            record = run_of(lambda number: 10_000, rate=int(self.sends), seconds=2)
+            record.counts.never_started = int(2 * (rate - self.sends))
+        else:
+            record = run_of(lambda number: 2_000_000 if slow else 10_000, rate=int(rate), seconds=2)
         record.counts.planned = record.counts.done
         record.in_flight_mean = 7.0
         record.validity = Validity(rate <= self.sends)
@@ -90,7 +94,7 @@ def test_a_limit_of_the_generator_is_not_called_the_targets() -> None:
 
 def test_a_trial_far_from_both_ends_does_not_make_the_search_invalid() -> None:
     record = searched(known(sends=1200))
-    assert {event["rate"]: event["valid"] for event in record.events}[1600] is False
+    assert {event["rate"]: (event["valid"], bool(event["because"])) for event in record.events}[1600] == (False, True)
     assert record.findings["capacity"]["at_most"] < 900
     assert record.validity.valid
 

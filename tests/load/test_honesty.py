@@ -153,6 +153,14 @@ def test_a_run_that_is_broken_off_says_of_no_answer_that_it_came_twice(calibrati
     assert (counts.duplicated, counts.sent) == (0, counts.received + counts.unfinished)
 
 
+@one_of_trials
+def test_answers_without_an_id_belong_to_the_oldest_message(calibration: Start) -> None:
+    target = WebSocketTarget(calibration("--delays", "100").ws, lambda number: fixed(), "order")
+    record = run_in_loop(Run(Plan("order", "open", profile.steady(100, 0.5)), target).go())
+    assert (record.counts.succeeded, record.counts.out_of_order) == (50, 0)
+    assert record.histogram(SERVICE).lowest_us >= 100_000
+
+
 def test_where_no_answer_is_waited_for_none_is_a_double(calibration: Start) -> None:
     target = WebSocketTarget(calibration().ws, lambda number: fixed(), "none")
     counts = run_in_loop(Run(Plan("none", "open", profile.steady(200, 0.5)), target).go()).counts
@@ -190,6 +198,8 @@ def test_a_server_that_is_gone_when_the_run_ends_has_died(
     assert record.outcome == command.told()["status"] == "target_lost"
     # What could not be sent is none of the times: the median is still that of the answers.
     assert record.histogram(RESPONSE).percentile_us(50) >= 20_000
+    # What was under way when it died is lost.
+    assert record.counts.sent == record.counts.received + record.counts.lost > record.counts.received
 
 
 @one_of_trials

@@ -52,6 +52,16 @@ def test_a_space_without_a_worker_is_told_as_such(site: LiveSite, load: Load) ->
     assert read_record(command.folder).errors == {"worker_offline": 5}
 
 
+@one_of_trials
+def test_a_result_that_does_not_come_in_time_is_lost(site: LiveSite, load: Load) -> None:
+    space_id = site.make_space(f"Load late {secrets.token_hex(4)}")
+    command = load("load", "--url", site.host, "--space", space_id, "--requests", "2", "--users", "2", "--workers", "1",
+                   "--work", "60", "--timeout", "0.5", "--allow-invalid")  # fmt: skip
+    assert command.wait() == 0, command.process.output
+    counts = read_record(command.folder).counts
+    assert (counts.sent, counts.received, counts.lost, counts.failed) == (2, 0, 2, 2)
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [

@@ -126,9 +126,11 @@ def _failings(record: RunRecord, options: Options) -> list[str]:
     """Why a trial has not passed; nothing when it has."""
     judged = judge(record, _trial_thresholds(options))
     because = [finding.text for finding in judged.findings if finding.level == CRITICAL]
+    if record.counts.never_started:
+        because.append(f"Not driven: {record.counts.never_started} calls never started")
     # A queue that grows: fewer calls ended than came, leaving out those of the end, which may still take their time.
     length_s, latency_s = options["trial_duration"], options["target_latency"] / 1000
-    due = (record.counts.planned + record.counts.never_started) * max(0.0, 1 - latency_s / length_s)
+    due = record.counts.planned * max(0.0, 1 - latency_s / length_s)
     if record.done_in_time < LEAST_SERVED * due - 1:
         because.append(
             f"Not kept up: {record.done_in_time} calls ended within {length_s:g} s, of {due:.0f} due by then"
