@@ -290,6 +290,7 @@ def test_stress_ends_where_it_breaks(here: Here, calibration: Start) -> None:
     record = done.record
     assert record.findings["breaking_point"]["users"] == 10
     assert "target 50 ms" in record.findings["breaking_point"]["because"]
+    assert (record.counts.failed, record.counts.unfinished) == (0, 0), "what was under way when it broke"
     assert record.duration_s < 4
 
 

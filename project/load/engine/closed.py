@@ -147,7 +147,7 @@ class ClosedDriver:
         self._wanted = 0
         self._over.set()
         tasks = set(self._users.values())
-        await ended_within(tasks, self._state.stopping, seconds)
+        await ended_within(tasks, self._state.broken_off, seconds)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -57,7 +57,7 @@ class OpenDriver:
 
     async def _answered(self) -> None:
         """All calls that were asked for have begun: the run is as long as they are, to the moment."""
-        await ended_within(self._calls, self._state.stopping, self._state.plan.drain_s)
+        await ended_within(self._calls, self._state.broken_off, self._state.plan.drain_s)
 
     async def _until(self, at_us: int) -> None:
         while not self._state.stopping.is_set() and (left_us := at_us - now_us()) > 0:
@@ -118,7 +118,7 @@ class OpenDriver:
 
     async def drain(self, seconds: float | None) -> None:
         """Wait for calls under way, then give up on the rest and close every connection."""
-        await ended_within(self._calls, self._state.stopping, seconds)
+        await ended_within(self._calls, self._state.broken_off, seconds)
         left = self._calls | self._reconnecting  # a connection that no call would use is not waited for
         for task in left:
             task.cancel()

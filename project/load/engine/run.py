@@ -64,7 +64,7 @@ class Driver(Protocol):
         """Call until the plan is done or the run is stopped."""
 
     async def drain(self, seconds: float | None) -> None:
-        """Wait so long (None: however long) for calls under way, unless the run is stopped; then end everything."""
+        """Wait so long (None: however long) for calls under way, unless the run is broken off; then end everything."""
 
 
 DriverMaker = Callable[[State], Driver]
@@ -151,8 +151,7 @@ class Run:
         finally:
             driven_us, done_in_time = now_us(), recorder.counts.done
             state.draining = True
-            # A broken-off run does not wait: whoever pressed Ctrl+C wants the results now.
-            await driver.drain(self.plan.drain_s if state.outcome == "finished" else 0.0)
+            await driver.drain(self.plan.drain_s)
             pulse.cancel()
             await asyncio.gather(pulse, return_exceptions=True)
         if state.broken is not None:

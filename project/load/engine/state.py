@@ -29,6 +29,8 @@ class State:
     sleeper: Sleeper
     sinks: tuple[Sink, ...] = ()
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    broken_off: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when calls under way are not waited for either."""
     outcome: str = "finished"
     draining: bool = False
     """Whether the plan is done and only calls under way are waited for."""
@@ -42,10 +44,12 @@ class State:
     """What went wrong in the run itself, and ended it."""
 
     def stop(self, outcome: str) -> None:
-        """Start no more calls; the first reason counts."""
-        if not self.stopping.is_set():
+        """Start no more calls; the first outcome but ``finished`` counts, and does not let those under way end."""
+        if self.outcome == "finished":
             self.outcome = outcome
-            self.stopping.set()
+        self.stopping.set()
+        if self.outcome != "finished":
+            self.broken_off.set()
 
     def may_start(self) -> bool:
         """Whether one more call may start; takes its place among ``plan.requests`` if so."""

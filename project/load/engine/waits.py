@@ -34,11 +34,14 @@ async def unless_stopped(stopping: asyncio.Event, work: Coroutine[Any, Any, None
         await asyncio.gather(working, stop, return_exceptions=True)
 
 
-async def ended_within(tasks: Collection[asyncio.Task[Any]], stopping: asyncio.Event, seconds: float | None) -> None:
-    """Wait until tasks have ended; at most so many seconds (None: however long), and not once a stop comes."""
+async def ended_within(tasks: Collection[asyncio.Task[Any]], broken_off: asyncio.Event, seconds: float | None) -> None:
+    """Wait until tasks have ended; at most so long (None: however long), and not once the run is broken off.
+
+    Whoever presses Ctrl+C wants the results now.
+    """
     if not tasks:
         return
-    watching = {asyncio.create_task(asyncio.wait(set(tasks))), asyncio.create_task(stopping.wait())}
+    watching = {asyncio.create_task(asyncio.wait(set(tasks))), asyncio.create_task(broken_off.wait())}
     await asyncio.wait(watching, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     for task in watching:
         task.cancel()
