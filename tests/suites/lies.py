@@ -311,7 +311,7 @@ UNDER_LOAD = (
         {LOAD: "6 mixed up; the first: request "},
         FEW,
     ),
-    Wrong("requests fail", _json(SUBMIT, 200, status="failed", error="No"), {LOAD: "0 completed, 6 failed"}, FEW),
+    Wrong("requests fail", _json(STATUS, 200, status="failed", error="No"), {LOAD: "0 completed, 6 failed"}, FEW),
     Wrong("there is no limit", _status(SUBMIT, 429, 200), {RATE: "the second submit at once: expected 429"}, FEW),
     Wrong(
         "429 without a time", _json(SUBMIT, 429, retry_after=None), {RATE: "expected retry_after in the answer"}, FEW
