@@ -108,12 +108,14 @@ def test_a_body_is_waited_for_in_nobodys_time_however_it_is_read(
 
 def test_a_short_body_is_there_before_its_request_asks_for_a_turn(runtime: Runtime) -> None:
     shares = Shares(runtime, most_inside=1, most_waiting=1)
-    shares.enter(shares.line("address 192.0.2.1"))
+    line = shares.line("address 192.0.2.1")
+    shares.enter(line)
     body = io.BytesIO(b"hello and the next request")
     environ = {**asked("192.0.2.1"), "wsgi.input": body, "CONTENT_LENGTH": "5"}
     begin(lambda: Turns(lambda *_: [], shares)(environ, lambda *_: None))
-    eventually(lambda: shares.line("address 192.0.2.1").doors)
+    eventually(lambda: line.doors)
     assert body.tell() == 5
+    shares.leave(line)
 
 
 def test_a_body_that_waits_to_be_asked_for_is_asked_for_by_whoever_reads_it(runtime: Runtime) -> None:
