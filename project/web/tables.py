@@ -21,6 +21,9 @@ MOST_ELEMENTS: Final = 4_000_000
 """Of all its parts: a cell of text is three, and each takes time."""
 MOST_ELEMENTS_AT_ONCE: Final = 200_000
 """Of one row, or of a part that has no rows: these are held in memory together, some hundred bytes each."""
+PIECE_BYTES: Final = 64 * 1024
+MOST_AT_ONCE_BYTES: Final = 1024 * 1024
+"""Of one tag or comment."""
 _ONE_BY_ONE: Final = {("row", 2), ("si", 1)}
 """What is read and forgotten one after the other, with its depth: rows of a sheet, shared strings."""
 MOST_COLUMNS: Final = 100
@@ -73,14 +76,16 @@ def _measure(archive: zipfile.ZipFile) -> None:
     if sum(part.file_size for part in parts) > MOST_UNPACKED_BYTES:
         raise FieldInvalid("The workbook is too large when unpacked", field="file")
     left = MOST_ELEMENTS
-    for part in parts:
-        if part.filename.endswith((".xml", ".rels")):
-            with archive.open(part) as content:
-                left -= _elements(content, left)
+    for part in parts:  # whatever their names are: any may be called a sheet
+        with archive.open(part) as content:
+            left -= _elements(content, left)
 
 
 def _elements(content: IO[bytes], most: int) -> int:
-    """How many elements a part has. Raises FieldInvalid when these are too many, in all or at once."""
+    """How many elements a part has, as far as it is XML. Raises FieldInvalid: too many, in all or at once.
+
+    A tag or comment without end is refused, too: the parser begins with it again and again, for each piece that comes.
+    """
     count = depth = at_once = 0
 
     def begins(name: str, _attributes: object) -> None:
@@ -97,7 +102,15 @@ def _elements(content: IO[bytes], most: int) -> int:
 
     parser = expat.ParserCreate()
     parser.StartElementHandler, parser.EndElementHandler = begins, ends
-    parser.ParseFile(content)
+    read = 0
+    try:
+        while piece := content.read(PIECE_BYTES):
+            parser.Parse(piece, False)
+            read += len(piece)
+            if read - max(0, parser.CurrentByteIndex) > MOST_AT_ONCE_BYTES:
+                raise FieldInvalid("The workbook has a tag without end", field="file")
+    except expat.ExpatError:
+        pass  # a picture, or damaged: whoever reads it as XML gets as far as this
     return count
 
 

@@ -178,7 +178,7 @@ def test_a_workbook_that_unpacks_without_end_is_refused(site: LiveSite, user: re
 
 
 def crowded(part: str, many: int, *, rows: bool = False) -> bytes:
-    """A workbook with so many elements more in one part: small in the archive, large in memory."""
+    """A workbook with so many elements more in one part, or in one of another name: small, and large in memory."""
     source, target = zipfile.ZipFile(io.BytesIO(workbook([ClientRecords().next()]))), io.BytesIO()
     more = (b"<row/>" if rows else b"<c/>") * many
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -188,10 +188,12 @@ def crowded(part: str, many: int, *, rows: bool = False) -> bytes:
                 end = data.rindex(b"</sheetData>" if rows else b"</")
                 data = data[:end] + more + data[end:]
             archive.writestr(name, data)
+        if part not in source.namelist():
+            archive.writestr(part, b"<sheet>" + more)
     return target.getvalue()
 
 
-@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/styles.xml", "[Content_Types].xml"])
+@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/styles.xml", "[Content_Types].xml", "xl/other.dat"])
 def test_a_workbook_that_needs_endless_memory_is_refused(part: str) -> None:
     with pytest.raises(FieldInvalid, match="too many cells"):
         read_table(io.BytesIO(crowded(part, MOST_ELEMENTS_AT_ONCE + 1)))
@@ -203,6 +205,16 @@ def test_a_workbook_that_takes_endless_time_is_refused(monkeypatch: pytest.Monke
     monkeypatch.setattr(tables, "MOST_ELEMENTS", 2000)
     with pytest.raises(FieldInvalid, match="too many cells"):
         read_table(io.BytesIO(many))
+
+
+@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/other.dat"])
+@pytest.mark.parametrize("begins", [b"", b"<a b='", b"<!--"])
+def test_a_tag_without_end_is_refused_before_it_takes_the_time_of_all(part: str, begins: bytes) -> None:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(part, begins + b"0" * (64 * 1024 * 1024))
+    with pytest.raises(FieldInvalid, match="a tag without end"):
+        read_table(io.BytesIO(target.getvalue()))
 
 
 def test_an_archive_that_is_no_workbook_is_refused() -> None:
