@@ -53,6 +53,13 @@ def test_no_more_calls_exceed_a_percentile_than_it_says(many: int, percent: floa
     assert percentile_of_counts(dict.fromkeys(range(1, many + 1), 1), (percent,)) == [place]
 
 
+def test_no_percentile_is_above_the_longest_time() -> None:
+    """Though a cell of the histogram reaches further."""
+    histogram = Histogram()
+    histogram.record(123_456)
+    assert (histogram.percentile_us(50), histogram.percentile_us(99.9)) == (123_456, 123_456)
+
+
 class TestCallsThatWereNeverSent:
     """They failed; but no server is as fast as one that is gone."""
 
