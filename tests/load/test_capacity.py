@@ -40,7 +40,7 @@ def test_a_server_that_takes_200_a_second_is_found_to(here: Here, calibration: S
 @one_of_trials
 def test_a_server_that_is_slow_but_fast_enough_takes_all(here: Here, calibration: Start) -> None:
     """Most calls of such short trials end after them, and in time all the same."""
-    server = calibration("--delays", "400")
+    server = calibration("--delays", "700")
     done = here("capacity", "--url", server.ws, "--target-latency", "1000", "--initial-rate", "50", "--max-rate", "50",
                 "--trial-duration", "0.5", "--clients", "2", "--confirmations", "1")  # fmt: skip
     found = done.record.findings["capacity"]

@@ -22,7 +22,7 @@ from project.load.core.histogram import Histogram, percentile_of_counts
 from project.load.core.ledger import Ledger, Receipt
 from project.load.core.little import little
 from project.load.core.plan import Plan
-from project.load.core.record import LOOP, RESPONSE, SERVICE, Counts, RunRecord
+from project.load.core.record import LAG, LOOP, RESPONSE, SERVICE, Counts, RunRecord
 from project.load.core.recorder import Recorder
 from project.load.core.steps import step_of
 from project.load.core.thresholds import Threshold, judge
@@ -300,10 +300,31 @@ def test_waiting_for_the_last_calls_ends_with_ctrl_c(load: Load, calibration: St
 
 @dataclass
 class Prompt(Sluggish):
-    """Closes at once."""
+    """Closes at once; its call of a certain number holds up the whole loop for so long."""
+
+    calls: int = 0
+    blocks_at: int = 0
+    blocks_s: float = 0.4
+
+    async def call(self) -> Answer:
+        self.calls += 1
+        if self.calls == self.blocks_at:
+            time.sleep(self.blocks_s)
+        return await super().call()
 
     async def close(self) -> None:
         """Nothing."""
+
+
+@one_of_trials
+def test_calls_that_start_late_count_from_when_they_were_meant_to() -> None:
+    """The generator stands still for 0.4 s of one: what should have started meanwhile was late, for whoever asked."""
+    record = run_in_loop(Run(Plan("late", "open", profile.steady(100, 1)), Prompt(blocks_at=30)).go())
+    lag, response, service = (record.histogram(metric) for metric in (LAG, RESPONSE, SERVICE))
+    assert record.counts.succeeded == 100
+    assert lag.share_above(100_000) == pytest.approx(0.3, abs=0.06)
+    assert response.share_above(120_000) == pytest.approx(0.3, abs=0.06)
+    assert service.share_above(120_000) < 0.1
 
 
 def test_nobody_who_only_thinks_is_waited_for_at_the_end() -> None:
