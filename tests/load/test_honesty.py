@@ -327,6 +327,16 @@ def test_calls_that_start_late_count_from_when_they_were_meant_to() -> None:
     assert service.share_above(120_000) < 0.1
 
 
+@one_of_trials
+def test_users_who_had_thought_enough_count_from_then() -> None:
+    """Whoever is about to ask while the generator stands still is late, as if the target had kept them waiting."""
+    plan = Plan("late users", "closed", profile.steady(20, 1), think_s=0.05)
+    record = run_in_loop(Run(plan, Prompt(blocks_at=60)).go())
+    lag, response = record.histogram(LAG), record.histogram(RESPONSE)
+    assert lag.highest_us > 200_000
+    assert response.highest_us >= lag.highest_us + 15_000
+
+
 def test_nobody_who_only_thinks_is_waited_for_at_the_end() -> None:
     plan = Plan("thinking", "closed", profile.steady(20, 0.3), think_s=600, drain_s=600)
     record = run_in_loop(asyncio.wait_for(Run(plan, Prompt()).go(), 60))
