@@ -6,6 +6,7 @@ import asyncio
 import csv
 import gc
 import json
+import re
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -285,6 +286,19 @@ class TestPool:
                         ConnectionPool(manager, *sizes)
 
         run(work())
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"clients": 2.5}, "--clients must be a whole number, not 2.5"),
+        ({"clients": "many"}, "--clients must be a number, not 'many'"),
+        ({"users": 3}, "users"),
+    ],
+)
+def test_an_option_that_a_scenario_cannot_take_is_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(BadUsage, match=re.escape(says)):
+        run(SteadyLoadScenario(ScenarioConfig("odd", "ws://127.0.0.1:1", options=options)).execute())
 
 
 class TestLifecycles:

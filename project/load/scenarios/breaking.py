@@ -176,7 +176,7 @@ STRESS: Final = Scenario(
         ERROR_THRESHOLD,
         Option("initial_clients", "int", 10, "Clients of the first step.", 1, 100_000),
         Option("steps", "int", 10, "Steps.", 1, 1000),
-        Option("step_duration", "float", 30.0, "Seconds of a step; whole ones.", 1, 86_400),
+        Option("step_duration", "int", 30, "Seconds of a step; whole ones.", 1, 86_400),
         Option("message_interval", "float", 1.0, "Seconds a client pauses after an answer, on average.", 0, 3600),
         Option("ramp_up", "float", None, "Seconds to reach --max-clients in a line, instead of steps.", 1, 86_400),
         Option("hold", "float", 0.0, "Seconds to stay there, with --ramp-up.", 0, 86_400),

@@ -38,9 +38,13 @@ class Option:
         if value is None or self.kind == "text":
             return value
         try:
-            number = int(value) if self.kind == "int" else float(value)
+            number = float(value)
         except (TypeError, ValueError):
             raise BadUsage(f"{self.flag} must be a number, not {value!r}") from None
+        if self.kind == "int":
+            if not number.is_integer():
+                raise BadUsage(f"{self.flag} must be a whole number, not {value!r}")
+            number = int(number)
         if not self.least <= number <= self.most:
             most = f" to {self.most:.15g}" if math.isfinite(self.most) else ""
             raise BadUsage(f"{self.flag} must be a number from {self.least:.15g}{most}, not {value}")
