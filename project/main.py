@@ -74,8 +74,7 @@ def _prepare_folders(settings: Settings) -> None:
     """Make the data folder, which nobody else may look into, and open the log."""
     folder = settings.data_dir
     try:
-        if not folder.exists():
-            folder.mkdir(mode=0o700, parents=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # another node may make it at this very moment
         # What is missing shows itself in the writing: root may write where the mode says no, and not on every disk.
         with tempfile.TemporaryFile(dir=folder):
             pass

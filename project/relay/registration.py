@@ -155,7 +155,7 @@ class Registration:
         )
         # Workers of other nodes count too. Here, who does not answer was sent away before.
         most = None if self._node.alone else space.settings.max_workers
-        if not self._store.presence.join(worker, most=most, stale_after_s=self._node.stale_after_s):
+        if not self._store.presence.join(worker, most=most):
             raise _occupied(space)
         try:
             resumed = self._resume(space, peer, message, now)

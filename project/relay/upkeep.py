@@ -62,9 +62,9 @@ class Upkeep:
 
     def start(self) -> None:
         """Begin. When no other node shares the store, every worker it remembers is of a past life."""
-        now, stale_s = self._clock(), self._node.stale_after_s
-        self._store.presence.clear_stale(now=now, stale_after_s=-1.0 if self._node.alone else stale_s)
+        now, stale_s = self._clock(), -1.0 if self._node.alone else self._node.stale_after_s
         if not self._store.presence.nodes(now=now, stale_after_s=stale_s):
+            self._store.presence.clear_stale(now=now, stale_after_s=stale_s)
             # Workers that held attempts when the site went away get the time to come back and say so. While other
             # nodes are there it did not go away, and a node that starts again and again must not keep leases alive.
             self._store.requests.extend_leases(now + self._lease_s)
@@ -120,11 +120,14 @@ class Upkeep:
         self._beat_at = now
         if now - last > self._node.stale_after_s / 2:
             return  # it was this node, or the database, that stood still: let the others be heard first
-        for connection_id in self._store.presence.clear_stale(now=now, stale_after_s=self._node.stale_after_s):
+        presence, stale_s = self._store.presence, self._node.stale_after_s
+        for connection_id in presence.stale(now=now, stale_after_s=stale_s):
             # A node is dead. Its workers may come back to another one with the leases they hold; until they do, their
             # requests wait in their places.
             for request in self._store.requests.release(connection_id, keep_lease=True, now=now):
                 self._settle(request)
+        # Only now: whoever takes such a worker's place finds what it held in the queue, before all that came later.
+        presence.clear_stale(now=now, stale_after_s=stale_s)
 
     def _purge(self) -> None:
         self._tidy_accounts()

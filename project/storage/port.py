@@ -237,11 +237,12 @@ class PresenceStore(Protocol):
     def nodes(self, *, now: float, stale_after_s: float = 15.0) -> frozenset[str]:
         """The nodes that are alive."""
 
-    def join(self, worker: Worker, *, most: int | None = None, stale_after_s: float = 15.0) -> bool:
+    def join(self, worker: Worker, *, most: int | None = None) -> bool:
         """A worker has registered; whether there was a place for it. Decided in one go, whatever other nodes do.
 
         It takes the place of its own earlier connections to the space, known by its ``worker_id`` if it has one. With
-        ``most``, it needs one of so many places, which the workers of live nodes have that do not drain.
+        ``most``, it needs one of so many places, which the workers have that do not drain; those of a dead node until
+        they are cleared, for what they held has to be back in its places first.
         """
 
     def of_node(self, node_id: str) -> frozenset[str]:
@@ -259,8 +260,11 @@ class PresenceStore(Protocol):
     def workers(self, space_id: str | None = None, *, now: float, stale_after_s: float = 15.0) -> tuple[Worker, ...]:
         """Workers of live nodes, of one space or all."""
 
-    def clear_stale(self, *, now: float, stale_after_s: float = 15.0) -> tuple[str, ...]:
-        """Forget rows of dead nodes; their connection ids. Their workers are away since the node's last beat."""
+    def stale(self, *, now: float, stale_after_s: float = 15.0) -> tuple[str, ...]:
+        """The connections of dead nodes."""
+
+    def clear_stale(self, *, now: float, stale_after_s: float = 15.0) -> None:
+        """Forget dead nodes and their connections. Their workers are away since the node's last beat."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.conftest import LiveSite, eventually
 from tests.faults.proxy import proxy_to
 from tests.faults.world import Crowd, World
 from tests.nodes.conftest import QUICK
+from tests.relay.socket_client import Client, v2
 from tests.services import Postgres, running
 
 pytestmark = pytest.mark.slow
@@ -109,6 +111,28 @@ def test_17_a_worker_takes_its_attempts_along_to_the_other_node(nodes: Nodes) ->
         ended = nodes.sites[1].status(user, nodes.second.sent[0].request_id, wait=30)
         assert (ended["status"], ended["attempt"]) == ("completed", 1)
         nodes.check()
+
+
+def test_17_who_takes_a_dead_nodes_place_finds_what_was_held_there_before_what_came_later(nodes: Nodes) -> None:
+    """The place is free only when the dead worker's requests are back in theirs."""
+    held = Client(nodes.sites[0])
+    assert held.register("Faults", **v2("held"))["success"]
+    eventually(lambda: nodes.sites[1].connected(nodes.first.space_id), within_s=30)
+    user = nodes.sites[1].login("testuser", "testpass123")
+    prompts = [nodes.second.submit(user).prompt]
+    assert held.next()["payload"]["prompt"] == prompts[0]
+    nodes.sites[0].kill()
+    prompts += [nodes.second.submit(user).prompt for _ in range(3)]
+
+    def next_worker() -> Client | None:
+        client = Client(nodes.sites[1])
+        if client.register("Faults", **v2("next"))["success"]:
+            return client
+        client.close()
+        return None
+
+    with closing(eventually(next_worker, within_s=40, what="the dead worker's place is free")) as client:
+        assert [client.next()["payload"]["prompt"] for _ in prompts] == prompts
 
 
 def test_17_a_frozen_node_wakes_up_and_harms_nothing(nodes: Nodes) -> None:

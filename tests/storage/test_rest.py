@@ -51,7 +51,10 @@ def test_presence_counts_only_live_nodes(store: Store) -> None:
     presence.join(Worker("c2", "s", "n2", "other", "b", 2, 4, 91.0))
     assert presence.workers("s", now=105.0) == (one,)
     assert presence.workers("other", now=105.0) == ()
-    assert presence.clear_stale(now=105.0) == ("c2",)
+    assert presence.stale(now=105.0) == ("c2",)
+    presence.clear_stale(now=105.0)
+    assert presence.stale(now=105.0) == ()
+    assert presence.of_node("n2") == frozenset()
     presence.set_draining("c1")
     assert presence.workers(now=105.0)[0].draining is True
     presence.leave("c1", now=106.0)
@@ -126,6 +129,8 @@ def test_a_space_has_so_many_places_for_all_nodes_together(store: Store) -> None
         presence.beat(node_id, now=at)
     first = Worker("c1", "s", "n1", "w", "b", 2, 4, 100.0)
     assert presence.join(Worker("c0", "s", "dead", "z", "b", 2, 4, 50.0)) is True
+    assert presence.join(first, most=1) is False, "what a dead node's worker held is not back in its places yet"
+    presence.clear_stale(now=100.0)
     assert presence.join(first, most=1) is True
     assert presence.join(Worker("c2", "s", "n2", "x", "b", 2, 4, 101.0), most=1) is False
     assert presence.of_node("n2") == frozenset()

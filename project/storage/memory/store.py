@@ -119,7 +119,7 @@ class MemoryPresence:
         with self._lock:
             return frozenset(node_id for node_id, at in self._beats.items() if at > now - stale_after_s)
 
-    def join(self, worker: Worker, *, most: int | None = None, stale_after_s: float = 15.0) -> bool:
+    def join(self, worker: Worker, *, most: int | None = None) -> bool:
         """See the port."""
         with self._lock:
             others = {
@@ -128,8 +128,7 @@ class MemoryPresence:
                 if key != worker.connection_id
                 and not (worker.worker_id and (other.worker_id, other.space_id) == (worker.worker_id, worker.space_id))
             }
-            live = self.nodes(now=worker.connected_at, stale_after_s=stale_after_s)
-            there = [w for w in others.values() if w.space_id == worker.space_id and w.node_id in live]
+            there = [other for other in others.values() if other.space_id == worker.space_id]
             if most is not None and sum(not other.draining for other in there) >= most:
                 return False
             self._workers = {**others, worker.connection_id: worker}
@@ -169,16 +168,19 @@ class MemoryPresence:
             ]
         return tuple(sorted(found, key=lambda worker: (worker.connected_at, worker.connection_id)))
 
-    def clear_stale(self, *, now: float, stale_after_s: float = 15.0) -> tuple[str, ...]:
+    def stale(self, *, now: float, stale_after_s: float = 15.0) -> tuple[str, ...]:
         """See the port."""
         with self._lock:
-            beats = dict(self._beats)
-            self._beats = {node: at for node, at in beats.items() if at > now - stale_after_s}
-            stale = tuple(key for key, worker in self._workers.items() if worker.node_id not in self._beats)
-            for key in stale:
+            live = self.nodes(now=now, stale_after_s=stale_after_s)
+            return tuple(key for key, worker in self._workers.items() if worker.node_id not in live)
+
+    def clear_stale(self, *, now: float, stale_after_s: float = 15.0) -> None:
+        """See the port."""
+        with self._lock:
+            for key in self.stale(now=now, stale_after_s=stale_after_s):
                 worker = self._workers.pop(key)
-                self._absences[worker.space_id] = beats.get(worker.node_id, now)
-            return stale
+                self._absences[worker.space_id] = self._beats.get(worker.node_id, now)
+            self._beats = {node: at for node, at in self._beats.items() if at > now - stale_after_s}
 
 
 def memory_store() -> Store:

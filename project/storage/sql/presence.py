@@ -23,6 +23,10 @@ def live_workers(space_id: str | None, *, now: float, stale_after_s: float) -> s
     return query.order_by(_W.c.connected_at, _W.c.connection_id)
 
 
+def _live(since: float) -> sa.Select[Any]:
+    return sa.select(_N.c.node_id).where(_N.c.seen_at > since)
+
+
 def _note_absence(connection: sa.Connection, leaving: Any, since: float) -> None:
     """The spaces of the workers that ``leaving`` selects are without these since then."""
     for space_id in sorted(connection.scalars(sa.select(_W.c.space_id).where(leaving).distinct())):
@@ -61,19 +65,21 @@ class SqlPresence:
         query = sa.select(_N.c.node_id).where(_N.c.seen_at > now - stale_after_s)
         return self._reader.call(lambda connection: frozenset(connection.scalars(query)))
 
-    def join(self, worker: Worker, *, most: int | None = None, stale_after_s: float = 15.0) -> bool:
+    def join(self, worker: Worker, *, most: int | None = None) -> bool:
         """See the port."""
         itself = _W.c.connection_id == worker.connection_id
         if worker.worker_id:
             itself = itself | ((_W.c.space_id == worker.space_id) & (_W.c.worker_id == worker.worker_id))
-        live = live_workers(worker.space_id, now=worker.connected_at, stale_after_s=stale_after_s).subquery()
-        working = sa.select(sa.func.count()).select_from(live).where(live.c.draining.is_(False))
+        others = (
+            sa.select(sa.func.count())
+            .select_from(_W)
+            .where(_W.c.space_id == worker.space_id, _W.c.draining.is_(False), sa.not_(itself))
+        )
         # Workers of one space join one after another, whatever node they come to.
         turn = sa.select(schema.spaces.c.id).where(schema.spaces.c.id == worker.space_id).with_for_update()
 
         def apply(connection: sa.Connection) -> bool:
             connection.execute(turn)
-            others = working.where(live.c.connection_id.not_in(sa.select(_W.c.connection_id).where(itself)))
             if most is not None and (connection.scalar(others) or 0) >= most:
                 return False
             connection.execute(_W.delete().where(itself))
@@ -114,18 +120,21 @@ class SqlPresence:
         found = self._reader.call(lambda connection: connection.execute(query).all())
         return tuple(Worker(**row._mapping) for row in found)
 
-    def clear_stale(self, *, now: float, stale_after_s: float = 15.0) -> tuple[str, ...]:
+    def stale(self, *, now: float, stale_after_s: float = 15.0) -> tuple[str, ...]:
+        """See the port."""
+        query = sa.select(_W.c.connection_id).where(_W.c.node_id.not_in(_live(now - stale_after_s)))
+        return self._reader.call(lambda connection: tuple(connection.scalars(query)))
+
+    def clear_stale(self, *, now: float, stale_after_s: float = 15.0) -> None:
         """See the port."""
 
-        def apply(connection: sa.Connection) -> tuple[str, ...]:
-            live = sa.select(_N.c.node_id).where(_N.c.seen_at > now - stale_after_s)
-            stale = tuple(connection.scalars(sa.select(_W.c.connection_id).where(_W.c.node_id.not_in(live))))
+        def apply(connection: sa.Connection) -> None:
+            live = _live(now - stale_after_s)
             nodes = sa.select(_W.c.node_id).where(_W.c.node_id.not_in(live)).distinct()
             for node_id in connection.scalars(nodes).all():
                 beat = connection.scalar(sa.select(_N.c.seen_at).where(_N.c.node_id == node_id))
                 _note_absence(connection, _W.c.node_id == node_id, now if beat is None else beat)
             connection.execute(_W.delete().where(_W.c.node_id.not_in(live)))
             connection.execute(_N.delete().where(_N.c.seen_at <= now - stale_after_s))
-            return stale
 
-        return tuple(self._writer.call(apply))
+        self._writer.call(apply)
