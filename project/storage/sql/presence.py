@@ -24,6 +24,7 @@ def live_workers(space_id: str | None, *, now: float, stale_after_s: float) -> s
 
 
 def _live(since: float) -> sa.Select[Any]:
+    """The query for nodes that beat since then."""
     return sa.select(_N.c.node_id).where(_N.c.seen_at > since)
 
 
@@ -62,8 +63,7 @@ class SqlPresence:
 
     def nodes(self, *, now: float, stale_after_s: float = 15.0) -> frozenset[str]:
         """See the port."""
-        query = sa.select(_N.c.node_id).where(_N.c.seen_at > now - stale_after_s)
-        return self._reader.call(lambda connection: frozenset(connection.scalars(query)))
+        return self._reader.call(lambda connection: frozenset(connection.scalars(_live(now - stale_after_s))))
 
     def join(self, worker: Worker, *, most: int | None = None) -> bool:
         """See the port."""

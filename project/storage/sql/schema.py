@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
 
 from project.core.states import OPEN, TRANSITIONS, Status
@@ -17,12 +19,17 @@ metadata = sa.MetaData(
 )
 
 
-def _among(column: str, values: frozenset[Status]) -> str:
+def one_of(column: str, values: Collection[Status]) -> str:
+    """The words for a status being one of these: of constraints, of partial indexes, and of what is to use these.
+
+    Each is written out: such an index is used only where it can be seen, before a value is given, that it has every
+    row asked for.
+    """
     return f"{column} IN ({', '.join(repr(str(value)) for value in sorted(values))})"
 
 
 def _legal_moves() -> str:
-    moves = [f"(before = '{before}' AND {_among('after', after)})" for before, after in TRANSITIONS.items() if after]
+    moves = [f"(before = '{before}' AND {one_of('after', after)})" for before, after in TRANSITIONS.items() if after]
     return " OR ".join(["(before IS NULL AND after = 'queued')", *moves])
 
 
@@ -197,20 +204,21 @@ requests = sa.Table(
     sa.Column("retry_reason", sa.String(64)),
     sa.Column("retry_of", sa.String(64)),
     sa.Column("test_id", sa.String(64)),
-    sa.CheckConstraint(_among("status", frozenset(Status)), name="status"),
+    sa.CheckConstraint(one_of("status", frozenset(Status)), name="status"),
     sa.CheckConstraint("attempt >= 0 AND attempt <= max_attempts", name="attempts"),
     sa.CheckConstraint("status <> 'processing' OR (lease_id IS NOT NULL AND lease_until IS NOT NULL)", name="leased"),
-    sa.CheckConstraint(f"({_among('status', OPEN)}) = (finished_at IS NULL)", name="finished"),
+    sa.CheckConstraint(f"({one_of('status', OPEN)}) = (finished_at IS NULL)", name="finished"),
     sqlite_autoincrement=True,
 )
+_IS_OPEN = sa.text(one_of("status", OPEN))
 sa.Index(
     "ix_requests_open",
     requests.c.space_id,
     requests.c.status,
     requests.c.turn,
     requests.c.seq,
-    sqlite_where=sa.text(_among("status", OPEN)),
-    postgresql_where=sa.text(_among("status", OPEN)),
+    sqlite_where=_IS_OPEN,
+    postgresql_where=_IS_OPEN,
 )
 sa.Index(
     "ix_requests_waiting",
@@ -247,8 +255,8 @@ sa.Index(
 sa.Index(
     "ix_requests_open_user",
     requests.c.user_id,
-    sqlite_where=sa.text(_among("status", OPEN)),
-    postgresql_where=sa.text(_among("status", OPEN)),
+    sqlite_where=_IS_OPEN,
+    postgresql_where=_IS_OPEN,
 )
 sa.Index("ix_requests_user_created_at", requests.c.user_id, requests.c.created_at)
 sa.Index("ix_requests_user", requests.c.user_id, requests.c.space_id, requests.c.seq)
