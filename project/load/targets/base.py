@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 import aiohttp
 
+from project.load.core.record import Counts
 from project.load.core.recorder import Recorder
 
 
@@ -109,6 +110,14 @@ def went_out(error: BaseException) -> bool:
     Waiting in vain for a connection is a time somebody waited, and counts as one that was.
     """
     return not isinstance(error, aiohttp.ClientConnectorError) or failure_of(error) == "timeout"
+
+
+def unanswered(counts: Counts, endpoint: str, error: BaseException) -> Answer:
+    """How a request over HTTP ended that was counted as sent and got no answer: lost, or not sent after all."""
+    is_sent = went_out(error)
+    counts.lost += is_sent
+    counts.sent -= not is_sent
+    return Answer(failure_of(error), endpoint, message=str(error), is_sent=is_sent)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -15,7 +15,7 @@ import aiohttp
 
 from project.load.core.recorder import Recorder
 from project.load.errors import BadUsage, CallFailed, TargetUnreachable
-from project.load.targets.base import Answer, failure_of, went_out
+from project.load.targets.base import Answer, failure_of, unanswered
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -95,10 +95,7 @@ class HttpSession:
                     size += len(part)
                 status = response.status
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            is_sent = went_out(error)
-            counts.lost += is_sent
-            counts.sent -= not is_sent
-            return Answer(failure_of(error), name, message=str(error), is_sent=is_sent)
+            return unanswered(counts, name, error)
         counts.received += 1
         counts.bytes_received += size
         if endpoint.accepts(status):

@@ -15,7 +15,7 @@ from project.load.client_records import ClientRecords, as_csv, as_xlsx
 from project.load.core.recorder import Recorder
 from project.load.errors import BadUsage, CallFailed, RunRefused, TargetUnreachable
 from project.load.permission import SAFE, origin_of
-from project.load.targets.base import Answer, failure_of, read_at_most, went_out
+from project.load.targets.base import Answer, failure_of, read_at_most, unanswered
 from project.load.targets.login import log_in
 
 NOT_SAFE: Final = "not_safe_mode"
@@ -162,10 +162,7 @@ class UploadTarget:
         try:
             status, raw = await self._post(body, content_type)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            is_sent = went_out(error)
-            counts.lost += is_sent
-            counts.sent -= not is_sent
-            return Answer(failure_of(error), name, message=str(error), is_sent=is_sent)
+            return unanswered(counts, name, error)
         counts.received += 1
         counts.bytes_received += len(raw)
         problem, processed = judged(status, raw, self.options.batch_size)
