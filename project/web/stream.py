@@ -14,7 +14,7 @@ from flask import Blueprint, Response, request
 from project.core.model import User
 from project.core.notices import EVERYBODY
 from project.errors import Missing
-from project.relay.signals import ended_topic, logins_topic, request_topic, space_topic
+from project.relay.signals import logins_topic, request_topic, space_topic
 from project.rpc.inbox import user_topic
 from project.runtime import is_gone
 from project.web.caller import Caller, current_caller
@@ -35,7 +35,7 @@ COMMENT_S = 5.0
 """So soon at least it is noticed that a page was left."""
 RECHECK_S = 1.0
 LEAST_BETWEEN_S = 0.1
-"""A busy space changes a thousand times a second; nobody reads that fast. A request's end is told at once."""
+"""A busy space changes a thousand times a second; nobody reads that fast."""
 _places = Places(MOST_PER_USER)
 
 
@@ -88,7 +88,7 @@ def _events(
 ) -> Iterator[str]:
     began = spoke = time.monotonic()
     space_told = ""
-    with site.relay.watch(*asked.topics(who.user)) as watch, site.relay.watch(ended_topic(asked.request_id)) as ending:
+    with site.relay.watch(*asked.topics(who.user)) as watch:
         yield f"retry: {RETRY_MS}\n\n"
         while time.monotonic() - began < LIFETIME_S and who.is_live(site.accounts):
             if place.displaced:
@@ -107,7 +107,7 @@ def _events(
                 return  # the browser asks again, and is told
             if following.over and asked.request_id and not asked.space_id:
                 return
-            ending.wait(LEAST_BETWEEN_S)
+            site.runtime.sleep(LEAST_BETWEEN_S)
             watch.wait(RECHECK_S)
             if time.monotonic() - spoke >= COMMENT_S:
                 spoke = time.monotonic()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
-import time
 from typing import Any
 
 import psutil
 import pytest
 import requests
 
-from project.web.stream import LEAST_BETWEEN_S
-from tests.conftest import LiveSite, eventually, one_of_trials
+from tests.conftest import LiveSite, eventually
 from tests.relay.socket_client import Client, Connect, held, v2
 from tests.relay.streaming import open_stream, put
 
@@ -61,26 +58,6 @@ def test_each_piece_comes_once_and_the_stream_ends_with_the_request(
         f"{site.host}/websockets/stream", params={"request_id": submitted}, headers={"Last-Event-ID": rest[-1].id}
     )
     assert over.status_code == 204, "a browser does not ask once more"
-
-
-@one_of_trials
-def test_an_end_is_told_at_once_whatever_was_told_just_before(
-    site: LiveSite, connect: Connect, user: requests.Session
-) -> None:
-    name = f"Stream {secrets.token_hex(4)}"
-    space_id = site.make_space(name)
-    worker = connect()
-    worker.register(name, **v2("w"))
-    submitted = site.submit(user, space_id, prompt="x")["request_id"]
-    request = worker.next()
-    events = open_stream(site, user, request_id=submitted).events()
-    assert next(events).body["finished_at"] is None
-    began = time.monotonic()
-    done = {**held(request), "status": "completed", "result": {"text_output": "whole"}}
-    assert worker.call("inference_result", done) == {"ok": True}
-    while next(events).body["finished_at"] is None:
-        pass
-    assert time.monotonic() - began < LEAST_BETWEEN_S
 
 
 def test_what_was_acknowledged_outlives_a_killed_site(own_site: LiveSite) -> None:
